@@ -35,7 +35,7 @@ pub use dense::{dense_product, dense_product_into, transpose, weight_gradient};
 pub use gelu::gelu;
 pub use gelu_gradient::{gelu_gradient, gelu_into};
 pub use isa::Isa;
-pub use loss::{LossRow, loss_row};
+pub use loss::{LossRow, TemperedRow, loss_row, loss_row_tempered};
 pub use norm::{layer_norm, rms_norm};
 pub use norm_gradient::{layer_norm_gradient, rms_norm_gradient};
 pub use select::abs_top_k;

@@ -1,7 +1,7 @@
 //! The plain version of every operation: no blocking, no SIMD, sums in f64. The fast versions are tested
 //! against these, and these against the published implementation's outputs.
 
-use crate::{AttentionShape, LossRow};
+use crate::{AttentionShape, LossRow, TemperedRow};
 
 mod gradients;
 
@@ -119,20 +119,31 @@ pub fn causal_attention(qkv: &[f32], sink: Option<&[f32]>, shape: AttentionShape
 /// Loss, entropy, rank and likeliest entry of one row of logits; see [`crate::loss_row`].
 pub fn loss_row(logits: &[f32], target: usize) -> LossRow {
     let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let log_total =
-        logits.iter().map(|&l| (f64::from(l) - f64::from(max)).exp()).sum::<f64>().ln() + f64::from(max);
-    let entropy: f64 = logits
+    let TemperedRow { loss_nats, entropy_nats, top_probability } = tempered_row(logits, target, 1.0);
+    LossRow {
+        loss_nats,
+        entropy_nats,
+        rank: logits.iter().filter(|&&l| l > logits[target]).count() as u32,
+        top: logits.iter().position(|&l| l == max).unwrap_or(0) as u32,
+        top_probability,
+    }
+}
+
+/// Loss, entropy and largest probability of softmax(β·logits); see [`crate::loss_row_tempered`].
+pub fn tempered_row(logits: &[f32], target: usize, beta: f32) -> TemperedRow {
+    let scaled: Vec<f64> = logits.iter().map(|&l| f64::from(beta) * f64::from(l)).collect();
+    let max = scaled.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let log_total = scaled.iter().map(|&l| (l - max).exp()).sum::<f64>().ln() + max;
+    let entropy_nats = scaled
         .iter()
         .map(|&l| {
-            let log_p = f64::from(l) - log_total;
+            let log_p = l - log_total;
             if log_p == f64::NEG_INFINITY { 0.0 } else { -log_p.exp() * log_p }
         })
         .sum();
-    LossRow {
-        loss_nats: log_total - f64::from(logits[target]),
-        entropy_nats: entropy,
-        rank: logits.iter().filter(|&&l| l > logits[target]).count() as u32,
-        top: logits.iter().position(|&l| l == max).unwrap_or(0) as u32,
-        top_probability: (f64::from(max) - log_total).exp(),
+    TemperedRow {
+        loss_nats: log_total - scaled[target],
+        entropy_nats,
+        top_probability: (max - log_total).exp(),
     }
 }

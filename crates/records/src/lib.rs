@@ -21,10 +21,11 @@ pub use join::join;
 pub use joined::{Joined, JoinedDocument, JoinedModel, Role};
 pub use joined_table::write_joined;
 pub use read::Run;
-pub use record::{DocumentRecord, Split, TokenRecord, TokenScore};
+pub use record::{CalibratedScore, DocumentRecord, Split, TokenRecord, TokenScore};
 pub use run_info::{
-    CorpusInfo, EngineInfo, ModelInfo, RUN_SCHEMA, RunInfo, TokenizerInfo, Totals, WindowInfo,
+    CalibrationHalf, CalibrationInfo, CorpusInfo, EngineInfo, ModelInfo, RUN_SCHEMA, RunInfo, TokenizerInfo,
+    Totals, WindowInfo,
 };
 pub use staged::{FolderKind, StagedFolder, abandon_staged_folders};
-pub use table::{ScoreColumns, TokenColumns};
+pub use table::{CalibratedColumns, ScoreColumns, TokenColumns};
 pub use write::{MemorySink, RunWriter, Sink};

@@ -11,9 +11,9 @@ use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderB
 use parquet::errors::ParquetError;
 
 use crate::error::RecordsError;
-use crate::record::{DocumentRecord, TokenRecord, TokenScore};
+use crate::record::{CalibratedScore, DocumentRecord, TokenRecord, TokenScore};
 use crate::run_info::{RUN_SCHEMA, RunInfo};
-use crate::table::TokenColumns;
+use crate::table::{CALIBRATED, TokenColumns};
 
 /// A `run.json` has some thousand bytes.
 const LARGEST_INFO: u64 = 16 << 20;
@@ -124,6 +124,7 @@ impl Run {
         let (byte_start, byte_end) = (u32s("byte_start")?, u32s("byte_end")?);
         let (loss, entropy, rank) = (f32s("loss")?, f32s("entropy")?, u32s("rank")?);
         let (top_token, top_probability) = (u32s("top_token")?, f32s("top_probability")?);
+        let calibrated = self.calibrated_columns(batch, path)?;
         for i in 0..batch.num_rows() {
             let record = TokenRecord {
                 document: document[i],
@@ -137,6 +138,11 @@ impl Run {
                     rank: rank[i],
                     top_token: top_token[i],
                     top_probability: top_probability[i],
+                    calibrated: calibrated.map(|[loss, entropy, top_probability]| CalibratedScore {
+                        loss_nats: loss[i],
+                        entropy_nats: entropy[i],
+                        top_probability: top_probability[i],
+                    }),
                 },
             };
             let previous = columns.len().checked_sub(1).map(|row| columns.get(row));
@@ -148,6 +154,27 @@ impl Run {
             columns.push(record);
         }
         Ok(())
+    }
+
+    /// The columns at the run's temperature: present exactly where `run.json` has one.
+    fn calibrated_columns<'a>(
+        &self,
+        batch: &'a RecordBatch,
+        path: &Path,
+    ) -> Result<Option<[&'a [f32]; 3]>, RecordsError> {
+        if self.info.temperature.is_some() {
+            let [loss, entropy, top_probability] = CALIBRATED;
+            let column = |name| floats(batch, name, path);
+            return Ok(Some([column(loss)?, column(entropy)?, column(top_probability)?]));
+        }
+        match CALIBRATED.into_iter().find(|name| batch.column_by_name(name).is_some()) {
+            None => Ok(None),
+            Some(column) => Err(RecordsError::Column {
+                path: path.to_owned(),
+                column,
+                problem: "is there, but run.json names no temperature; score again".into(),
+            }),
+        }
     }
 
     fn check(&self, record: &TokenRecord, previous: Option<&TokenRecord>) -> Result<(), String> {
@@ -169,6 +196,13 @@ impl Run {
             return Err(format!(
                 "loss {} or entropy {} is not finite",
                 record.score.loss_nats, record.score.entropy_nats
+            ));
+        }
+        if let Some(CalibratedScore { loss_nats, entropy_nats, top_probability }) = record.score.calibrated
+            && ![loss_nats, entropy_nats, top_probability].iter().all(|value| value.is_finite())
+        {
+            return Err(format!(
+                "calibrated loss {loss_nats}, entropy {entropy_nats} or top probability {top_probability} is not finite"
             ));
         }
         if let Some(previous) = previous {
@@ -201,7 +235,14 @@ fn read_info(folder: &Path) -> Result<RunInfo, RecordsError> {
     if found != RUN_SCHEMA {
         return Err(RecordsError::Schema { path, found: found.to_owned(), expected: RUN_SCHEMA });
     }
-    serde_json::from_value(value).map_err(bad)
+    let info: RunInfo = serde_json::from_value(value).map_err(bad)?;
+    match info.temperature {
+        Some(temperature) if !(temperature.is_finite() && temperature > 0.0) => Err(RecordsError::Json {
+            path,
+            message: format!("a temperature of {temperature}, where a positive number or null is due"),
+        }),
+        _ => Ok(info),
+    }
 }
 
 fn read_documents(path: &Path) -> Result<Vec<DocumentRecord>, RecordsError> {

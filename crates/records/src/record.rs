@@ -32,6 +32,20 @@ pub struct TokenScore {
     pub top_token: u32,
     /// The probability of `top_token`.
     pub top_probability: f32,
+    /// The same at the run's fitted temperature, where it was fitted.
+    pub calibrated: Option<CalibratedScore>,
+}
+
+/// What a model gives one token once its logits are divided by the run's temperature. Rank and likeliest entry are those of
+/// the [`TokenScore`], since a temperature does not change their order.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct CalibratedScore {
+    /// −ln p(token given what precedes it), nats.
+    pub loss_nats: f32,
+    /// −Σ p ln p of the predictive distribution over the whole vocabulary, nats.
+    pub entropy_nats: f32,
+    /// The probability of the likeliest entry.
+    pub top_probability: f32,
 }
 
 /// Which half of the documents a document belongs to; decided by a hash of its text, so the same in every run.

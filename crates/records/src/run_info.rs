@@ -18,8 +18,12 @@ pub struct RunInfo {
     pub corpus: CorpusInfo,
     /// How documents were cut into windows.
     pub window: WindowInfo,
-    /// The temperature fitted on the discovery half, where it was.
+    /// The temperature fitted on the discovery half, where it was: by it the logits are divided in the columns
+    /// `loss_calibrated`, `entropy_calibrated` and `top_probability_calibrated`.
     pub temperature: Option<f64>,
+    /// How that came about, or why there is none. Runs of versions that fitted none lack it.
+    #[serde(default)]
+    pub calibration: Option<CalibrationInfo>,
     /// What computed the numbers.
     pub engine: EngineInfo,
     /// What the run came to.
@@ -82,6 +86,40 @@ pub struct WindowInfo {
     pub stride: Option<u32>,
     /// The token put in front of every document, if any.
     pub beginning_of_text: Option<u32>,
+}
+
+/// The provenance of a run's temperature, or of its absence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CalibrationInfo {
+    /// Why no temperature was fitted, where none was.
+    pub none_because: Option<String>,
+    /// The lowest and highest temperature that was looked at.
+    pub searched: [f64; 2],
+    /// Whether the loss still falls towards the end of what was searched, at which the temperature then stands.
+    pub at_edge: bool,
+    /// The half that the temperature was fitted on.
+    pub discovery: CalibrationHalf,
+    /// The half that had no part in it.
+    pub confirmation: CalibrationHalf,
+}
+
+/// One half of the documents, as scored and at the run's temperature.
+///
+/// At the temperature that minimises the mean loss of a set of tokens, their mean loss equals their mean entropy.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CalibrationHalf {
+    /// Documents scored.
+    pub documents: u64,
+    /// Tokens predicted.
+    pub tokens: u64,
+    /// Their mean loss as scored, nats; 0 where there are none.
+    pub mean_loss_nats: f64,
+    /// Their mean entropy as scored, nats; 0 where there are none.
+    pub mean_entropy_nats: f64,
+    /// Their mean loss at the temperature, nats.
+    pub mean_loss_calibrated_nats: Option<f64>,
+    /// Their mean entropy at the temperature, nats.
+    pub mean_entropy_calibrated_nats: Option<f64>,
 }
 
 /// What computed the numbers.

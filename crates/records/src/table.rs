@@ -1,11 +1,12 @@
 //! Token columns in memory and their Arrow form: the one place that knows the column names and types.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Float32Array, RecordBatch, UInt32Array};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 
-use crate::record::{TokenRecord, TokenScore};
+use crate::record::{CalibratedScore, TokenRecord, TokenScore};
 
 /// Token records, column by column.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,6 +38,19 @@ pub struct ScoreColumns {
     pub top_token: Vec<u32>,
     /// Its probability.
     pub top_probability: Vec<f32>,
+    /// The columns at the run's temperature, where it was fitted.
+    pub calibrated: Option<CalibratedColumns>,
+}
+
+/// A model's columns at its run's temperature.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CalibratedColumns {
+    /// Loss, nats.
+    pub loss: Vec<f32>,
+    /// Entropy, nats.
+    pub entropy: Vec<f32>,
+    /// Probability of the likeliest entry.
+    pub top_probability: Vec<f32>,
 }
 
 /// Names of the columns that say where a token stands.
@@ -44,14 +58,43 @@ pub(crate) const PLACE: [&str; 5] = ["document", "position", "token", "byte_star
 /// Names of a model's columns.
 pub(crate) const SCORES: [&str; 5] = ["loss", "entropy", "rank", "top_token", "top_probability"];
 
+/// Names of a model's columns at its run's temperature, in the order of [`CalibratedColumns`].
+pub(crate) const CALIBRATED: [&str; 3] =
+    ["loss_calibrated", "entropy_calibrated", "top_probability_calibrated"];
+
+impl CalibratedColumns {
+    fn push(&mut self, score: CalibratedScore) {
+        self.loss.push(score.loss_nats);
+        self.entropy.push(score.entropy_nats);
+        self.top_probability.push(score.top_probability);
+    }
+
+    fn get(&self, row: usize) -> CalibratedScore {
+        CalibratedScore {
+            loss_nats: self.loss[row],
+            entropy_nats: self.entropy[row],
+            top_probability: self.top_probability[row],
+        }
+    }
+
+    /// Arrays for [`CALIBRATED`].
+    pub(crate) fn arrays(&self, rows: Range<usize>) -> [ArrayRef; 3] {
+        [&self.loss, &self.entropy, &self.top_probability]
+            .map(|column| Arc::new(Float32Array::from(column[rows.clone()].to_vec())) as ArrayRef)
+    }
+}
+
 impl ScoreColumns {
-    /// Adds a row.
+    /// Adds a row. Either every row is calibrated or none: a table of both cannot be written.
     pub fn push(&mut self, score: TokenScore) {
         self.loss.push(score.loss_nats);
         self.entropy.push(score.entropy_nats);
         self.rank.push(score.rank);
         self.top_token.push(score.top_token);
         self.top_probability.push(score.top_probability);
+        if let Some(calibrated) = score.calibrated {
+            self.calibrated.get_or_insert_default().push(calibrated);
+        }
     }
 
     /// Row `row`.
@@ -62,6 +105,7 @@ impl ScoreColumns {
             rank: self.rank[row],
             top_token: self.top_token[row],
             top_probability: self.top_probability[row],
+            calibrated: self.calibrated.as_ref().map(|calibrated| calibrated.get(row)),
         }
     }
 
@@ -71,6 +115,7 @@ impl ScoreColumns {
         self.rank.clear();
         self.top_token.clear();
         self.top_probability.clear();
+        self.calibrated = None;
     }
 }
 
@@ -122,7 +167,8 @@ impl TokenColumns {
             place_arrays([&self.document, &self.position, &self.token, &self.byte_start, &self.byte_end]);
         let s = &self.scores;
         columns.extend(score_arrays(&s.loss, &s.entropy, &s.rank, &s.top_token, &s.top_probability));
-        RecordBatch::try_new(Arc::new(token_schema()), columns)
+        columns.extend(s.calibrated.iter().flat_map(|calibrated| calibrated.arrays(0..calibrated.loss.len())));
+        RecordBatch::try_new(Arc::new(token_schema(s.calibrated.is_some())), columns)
     }
 }
 
@@ -155,10 +201,18 @@ pub(crate) fn score_fields(suffix: &str) -> Vec<Field> {
     SCORES.iter().zip(types).map(|(name, kind)| Field::new(format!("{name}{suffix}"), kind, false)).collect()
 }
 
+/// Fields for [`CALIBRATED`], with a suffix (`_a`) or none.
+pub(crate) fn calibrated_fields(suffix: &str) -> Vec<Field> {
+    CALIBRATED.iter().map(|name| Field::new(format!("{name}{suffix}"), DataType::Float32, false)).collect()
+}
+
 /// The schema of `tokens.parquet`.
-pub(crate) fn token_schema() -> Schema {
+pub(crate) fn token_schema(calibrated: bool) -> Schema {
     let mut fields = place_fields();
     fields.extend(score_fields(""));
+    if calibrated {
+        fields.extend(calibrated_fields(""));
+    }
     Schema::new(fields)
 }
 

@@ -29,6 +29,7 @@ fn info(tokenizer: &str) -> RunInfo {
         corpus: CorpusInfo { name: "c".into(), sha256: "11".into(), documents: 1, skipped: 0 },
         window: WindowInfo { context: 8, mode: "chunk".into(), stride: None, beginning_of_text: None },
         temperature: None,
+        calibration: None,
         engine: EngineInfo { version: "t".into(), instruction_set: "t".into(), threads: 1 },
         totals: Totals::default(),
         elapsed_seconds: 0.5,
@@ -52,6 +53,7 @@ fn document(index: u32, n: u32, base: f32, keep: impl Fn(u32) -> bool) -> (Docum
                 rank: p,
                 top_token: 3,
                 top_probability: 0.25,
+                calibrated: None,
             },
         })
         .collect();

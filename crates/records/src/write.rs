@@ -55,7 +55,8 @@ impl Sink for MemorySink {
 #[derive(Debug)]
 pub struct RunWriter {
     folder: StagedFolder,
-    tokens: Table,
+    /// Opened with the first rows, which say whether there are calibrated columns.
+    tokens: Option<Table>,
     token_buffer: TokenColumns,
     documents: Table,
     document_buffer: Vec<DocumentRecord>,
@@ -69,11 +70,10 @@ impl RunWriter {
     /// The destination is taken, or cannot be written.
     pub fn create(destination: &Path, overwrite: bool) -> Result<Self, RecordsError> {
         let folder = StagedFolder::new(destination, FolderKind::RUN, overwrite)?;
-        let tokens = Table::create(folder.path().join("tokens.parquet"), token_schema())?;
         let documents = Table::create(folder.path().join("documents.parquet"), document_schema())?;
         Ok(RunWriter {
             folder,
-            tokens,
+            tokens: None,
             token_buffer: TokenColumns::default(),
             documents,
             document_buffer: Vec::new(),
@@ -82,8 +82,17 @@ impl RunWriter {
     }
 
     fn flush_tokens(&mut self) -> Result<(), RecordsError> {
-        let batch = self.token_buffer.to_batch();
-        self.tokens.write(batch)?;
+        let calibrated = self.token_buffer.scores.calibrated.is_some();
+        let table = match &mut self.tokens {
+            Some(table) => table,
+            none => none.insert(Table::create(
+                self.folder.path().join("tokens.parquet"),
+                token_schema(calibrated),
+            )?),
+        };
+        if !self.token_buffer.is_empty() {
+            table.write(self.token_buffer.to_batch())?;
+        }
         self.token_buffer.clear();
         Ok(())
     }
@@ -112,7 +121,9 @@ impl RunWriter {
         }
         self.flush_tokens()?;
         self.flush_documents()?;
-        self.tokens.close()?;
+        if let Some(tokens) = self.tokens {
+            tokens.close()?;
+        }
         self.documents.close()?;
         let path = self.folder.path().join("run.json");
         let mut json = serde_json::to_string_pretty(run)
