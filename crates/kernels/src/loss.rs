@@ -179,7 +179,10 @@ mod tests {
             for (row, beta) in rows.iter().zip(BETAS) {
                 let expected = reference::tempered_row(logits, target, beta);
                 assert!(close(row.loss_nats, expected.loss_nats), "{isa} {beta}: {row:?}, not {expected:?}");
-                assert!(close(row.entropy_nats, expected.entropy_nats), "{isa} {beta}: {row:?}, {expected:?}");
+                assert!(
+                    close(row.entropy_nats, expected.entropy_nats),
+                    "{isa} {beta}: {row:?}, {expected:?}"
+                );
                 assert!(
                     close(row.top_probability, expected.top_probability),
                     "{isa} {beta}: {row:?}, {expected:?}"

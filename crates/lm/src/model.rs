@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use deltaloss_checkpoint::{Checkpoint, LoadReport, read_bounded};
 use deltaloss_corpus::hex;
-use deltaloss_kernels::{Isa, LossRow};
+use deltaloss_kernels::{Isa, LossRow, TemperedRow};
 use deltaloss_records::ModelInfo;
 use sha2::{Digest, Sha256};
 
@@ -199,6 +199,21 @@ impl NativeModel {
     /// # Errors
     /// More inputs than the context, inputs and targets of different number, or a token beyond the vocabulary.
     pub fn losses(&self, inputs: &[u32], targets: &[u32], skip: usize) -> Result<Vec<LossRow>, LmError> {
+        Ok(self.losses_tempered(inputs, targets, skip, &[])?.0)
+    }
+
+    /// [`NativeModel::losses`], and from the same logits what softmax(β·logits) gives, in `betas.len()` rows a position for
+    /// `betas` in their order.
+    ///
+    /// # Errors
+    /// As [`NativeModel::losses`], or an inverse temperature that is not a positive number.
+    pub fn losses_tempered(
+        &self,
+        inputs: &[u32],
+        targets: &[u32],
+        skip: usize,
+        betas: &[f32],
+    ) -> Result<(Vec<LossRow>, Vec<TemperedRow>), LmError> {
         self.check(inputs)?;
         self.check(targets)?;
         if inputs.len() != targets.len() || skip > inputs.len() {
@@ -207,7 +222,10 @@ impl NativeModel {
                 "{inputs} inputs, {targets} targets, {skip} of them to skip"
             )));
         }
-        Ok(self.network.losses(inputs, targets, skip))
+        if let Some(beta) = betas.iter().find(|beta| !(beta.is_finite() && **beta > 0.0)) {
+            return Err(LmError::Window(format!("an inverse temperature of {beta}; it must be above 0")));
+        }
+        Ok(self.network.losses(inputs, targets, skip, betas))
     }
 
     fn check(&self, tokens: &[u32]) -> Result<(), LmError> {

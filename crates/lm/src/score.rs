@@ -1,28 +1,29 @@
 //! The scoring loop: documents in, token records out. Memory does not grow with the corpus, only with its largest
 //! document (some 25 bytes a byte of it).
 //!
-//! Two passes over the corpus. The survey reads and tokenises every document, so that whatever is wrong with
-//! the corpus is said before an hour is spent on it, and so that progress knows the end. The second pass scores
-//! group after group of documents and pushes each to the sink.
+//! Passes over the corpus. The survey (`plan`) reads and tokenises every document, so that whatever is wrong with
+//! the corpus is said before an hour is spent on it, and so that progress knows the end. The calibration (`calibrate`)
+//! fits the run's temperature on the discovery half. The last pass scores group after group of documents (`groups`) and
+//! pushes each to the sink.
+
+mod calibrate;
+mod groups;
+mod plan;
+mod temperature;
 
 use std::time::Instant;
 
 use deltaloss_corpus::{Corpus, CorpusHasher, Document, hex, text_sha256};
 use deltaloss_records::{
-    CorpusInfo, DocumentRecord, RUN_SCHEMA, RunInfo, Sink, Split, TokenRecord, TokenScore, Totals, WindowInfo,
+    CalibrationHalf, CorpusInfo, DocumentRecord, RUN_SCHEMA, RunInfo, Sink, Split, TokenRecord, TokenScore,
+    Totals,
 };
 
+use self::groups::{Cut, Groups, for_each_window};
+use self::plan::{Plan, Survey};
 use crate::error::LmError;
 use crate::scorer::{ScoreFailure, Scorer, Window};
-use crate::tokenizer::Token;
-use crate::window::{WindowMode, WindowSpan, windows};
-
-/// Windows handed to the scorer at once.
-const BATCH_WINDOWS: usize = 64;
-/// A group of documents is closed at this much text, whatever its number of windows.
-const GROUP_BYTES: usize = 4 << 20;
-/// How many unusable documents an error names.
-const EXAMPLES: usize = 5;
+use crate::window::WindowMode;
 
 /// How to score.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ pub struct ScoreOptions {
     pub beginning_of_text: bool,
     /// Leave out documents with too few tokens instead of failing.
     pub skip_unusable: bool,
+    /// Fit the run's temperature on the discovery half first, and record every token at it too.
+    pub calibrate: bool,
 }
 
 impl Default for ScoreOptions {
@@ -45,6 +48,7 @@ impl Default for ScoreOptions {
             context: None,
             beginning_of_text: false,
             skip_unusable: false,
+            calibrate: true,
         }
     }
 }
@@ -56,6 +60,16 @@ pub enum Progress {
     Surveyed {
         /// Documents so far.
         documents: u64,
+    },
+    /// A pass of the calibration begins; there is one, or a few where the temperature is far from what it looked at first.
+    CalibrationStarted {
+        /// Tokens it will look at.
+        tokens: u64,
+    },
+    /// The calibration has looked at this many more tokens.
+    Calibrated {
+        /// Tokens since the last call.
+        tokens: u64,
     },
     /// Scoring begins.
     Started {
@@ -83,13 +97,17 @@ pub fn score(
 ) -> Result<RunInfo, LmError> {
     let plan = Plan::new(scorer, options)?;
     let survey = Survey::new(scorer, corpus, &plan, progress)?;
+    let fitted = calibrate::fit(scorer, corpus, &plan, survey.discovery, options.calibrate, progress)?;
     go_on(progress, Progress::Started { tokens: survey.predicted })?;
     let started = Instant::now();
     let mut pass = Pass {
         plan: &plan,
+        beta: fitted.beta,
         sink,
         progress,
         totals: Sums::default(),
+        discovery: HalfSums::default(),
+        confirmation: HalfSums::default(),
         documents: 0,
         hash: CorpusHasher::new(),
     };
@@ -112,7 +130,8 @@ pub fn score(
             skipped: survey.skipped,
         },
         window: plan.describe(),
-        temperature: None,
+        temperature: fitted.beta.map(|beta| 1.0 / f64::from(beta)),
+        calibration: Some(fitted.describe(pass.discovery.means(), pass.confirmation.means())),
         engine: scorer.engine(),
         tokens_per_second: totals.tokens as f64 / elapsed_seconds.max(f64::MIN_POSITIVE),
         totals,
@@ -123,184 +142,6 @@ pub fn score(
 /// Tells how far it has come; an error where the listener wants to stop.
 fn go_on(progress: &mut dyn FnMut(Progress) -> bool, event: Progress) -> Result<(), LmError> {
     if progress(event) { Ok(()) } else { Err(LmError::Interrupted) }
-}
-
-/// The options with the scorer's defaults filled in.
-struct Plan {
-    mode: WindowMode,
-    context: usize,
-    beginning_of_text: Option<u32>,
-    skip_unusable: bool,
-    model: String,
-}
-
-impl Plan {
-    fn new(scorer: &dyn Scorer, options: &ScoreOptions) -> Result<Self, LmError> {
-        let longest = scorer.context();
-        let context = options.context.unwrap_or(longest);
-        if context > longest {
-            let model = &scorer.model().name;
-            return Err(LmError::Window(format!(
-                "a context of {context}, but {model} was made for {longest} at most"
-            )));
-        }
-        // Says what is wrong with the window before any document is read.
-        windows(0, context, options.mode)?;
-        let beginning_of_text = match (options.beginning_of_text, scorer.beginning_of_text()) {
-            (false, _) => None,
-            (true, Some(token)) => Some(token),
-            (true, None) => {
-                let tokenizer = &scorer.tokenizer().name;
-                return Err(LmError::Window(format!(
-                    "the tokenizer {tokenizer} has no beginning-of-text token"
-                )));
-            }
-        };
-        Ok(Plan {
-            mode: options.mode,
-            context,
-            beginning_of_text,
-            skip_unusable: options.skip_unusable,
-            model: scorer.model().name.clone(),
-        })
-    }
-
-    /// Tokens in front of the document's own.
-    fn front(&self) -> usize {
-        usize::from(self.beginning_of_text.is_some())
-    }
-
-    /// Fewest tokens from which one can be predicted.
-    fn needed(&self) -> usize {
-        2 - self.front()
-    }
-
-    fn spans(&self, tokens: usize) -> Result<Vec<WindowSpan>, LmError> {
-        windows(tokens + self.front(), self.context, self.mode)
-    }
-
-    /// Tokens predicted of a document of `tokens` tokens.
-    fn predicted(&self, tokens: usize) -> usize {
-        let all = (tokens + self.front()).saturating_sub(1);
-        if self.mode == WindowMode::Truncate { all.min(self.context) } else { all }
-    }
-
-    fn describe(&self) -> WindowInfo {
-        WindowInfo {
-            context: self.context as u32,
-            mode: self.mode.name().to_owned(),
-            stride: match self.mode {
-                WindowMode::Slide { stride } => Some(stride as u32),
-                WindowMode::Truncate | WindowMode::Chunk => None,
-            },
-            beginning_of_text: self.beginning_of_text,
-        }
-    }
-}
-
-/// What the first pass found.
-struct Survey {
-    predicted: u64,
-    sha256: [u8; 32],
-    skipped: u64,
-}
-
-impl Survey {
-    fn new(
-        scorer: &dyn Scorer,
-        corpus: &Corpus,
-        plan: &Plan,
-        progress: &mut dyn FnMut(Progress) -> bool,
-    ) -> Result<Self, LmError> {
-        let (mut hash, mut predicted, mut documents) = (CorpusHasher::new(), 0, 0u64);
-        let (mut short, mut examples) = (0, Vec::new());
-        let mut groups = Groups::new(corpus)?;
-        for group in groups.by_ref() {
-            let group = group?;
-            for (document, tokens) in group.iter().zip(encode(scorer, &group)?) {
-                documents += 1;
-                if u32::try_from(document.text.len()).is_err() {
-                    let (document, bytes) = (document.name.clone(), document.text.len());
-                    return Err(LmError::DocumentTooLarge { document, bytes });
-                }
-                if tokens.len() < plan.needed() {
-                    short += 1;
-                    if examples.len() < EXAMPLES {
-                        examples.push(format!("`{}` ({})", document.name, tokens.len()));
-                    }
-                    continue;
-                }
-                predicted += plan.predicted(tokens.len()) as u64;
-                hash.update(&document.text);
-            }
-            go_on(progress, Progress::Surveyed { documents })?;
-        }
-        if short > 0 && !plan.skip_unusable {
-            let more = if short > EXAMPLES as u64 { ", …" } else { "" };
-            return Err(LmError::ShortDocuments {
-                corpus: corpus.name().to_owned(),
-                count: short,
-                needed: plan.needed(),
-                examples: examples.join(", ") + more,
-            });
-        }
-        if u32::try_from(documents).is_err() {
-            return Err(LmError::TooManyDocuments { corpus: corpus.name().to_owned(), documents });
-        }
-        if hash.documents() == 0 {
-            return Err(LmError::EmptyCorpus { corpus: corpus.name().to_owned() });
-        }
-        Ok(Survey { predicted, sha256: hash.finish(), skipped: short + groups.skipped() })
-    }
-}
-
-fn encode(scorer: &dyn Scorer, group: &[Document]) -> Result<Vec<Vec<Token>>, LmError> {
-    let texts: Vec<&str> = group.iter().map(|document| document.text.as_str()).collect();
-    let tokens = scorer.encode(&texts)?;
-    if tokens.len() == texts.len() {
-        return Ok(tokens);
-    }
-    let (name, got, due) = (&scorer.tokenizer().name, tokens.len(), texts.len());
-    Err(LmError::Window(format!("the tokenizer {name} gave tokens of {got} texts for {due}")))
-}
-
-/// Documents a few megabytes at a time.
-struct Groups {
-    documents: deltaloss_corpus::Documents,
-    done: bool,
-}
-
-impl Groups {
-    fn new(corpus: &Corpus) -> Result<Self, LmError> {
-        Ok(Groups { documents: corpus.documents()?, done: false })
-    }
-
-    /// Documents that the corpus left out on request.
-    fn skipped(&self) -> u64 {
-        self.documents.skipped().total()
-    }
-}
-
-impl Iterator for Groups {
-    type Item = Result<Vec<Document>, LmError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let (mut group, mut bytes) = (Vec::new(), 0);
-        while !self.done && bytes < GROUP_BYTES {
-            match self.documents.next() {
-                None => self.done = true,
-                Some(Err(error)) => {
-                    self.done = true;
-                    return Some(Err(error.into()));
-                }
-                Some(Ok(document)) => {
-                    bytes += document.text.len();
-                    group.push(document);
-                }
-            }
-        }
-        (!group.is_empty()).then_some(Ok(group))
-    }
 }
 
 /// Sums over the predicted tokens, in corpus order.
@@ -336,82 +177,78 @@ impl Sums {
     }
 }
 
-/// The second pass.
+/// Sums over the predicted tokens of one half of the documents, in corpus order.
+#[derive(Default)]
+struct HalfSums {
+    documents: u64,
+    plain: Sums,
+    /// Loss and entropy at the run's temperature.
+    calibrated: Option<[f64; 2]>,
+}
+
+impl HalfSums {
+    fn add(&mut self, records: &[TokenRecord]) {
+        self.documents += 1;
+        for record in records {
+            self.plain.add(record);
+            if let Some(calibrated) = record.score.calibrated {
+                let [loss, entropy] = self.calibrated.get_or_insert_default();
+                *loss += f64::from(calibrated.loss_nats);
+                *entropy += f64::from(calibrated.entropy_nats);
+            }
+        }
+    }
+
+    fn means(&self) -> CalibrationHalf {
+        let Totals { tokens, mean_loss_nats, mean_entropy_nats, .. } = self.plain.totals();
+        let calibrated = self.calibrated.map(|sums| sums.map(|sum| sum / tokens as f64));
+        CalibrationHalf {
+            documents: self.documents,
+            tokens,
+            mean_loss_nats,
+            mean_entropy_nats,
+            mean_loss_calibrated_nats: calibrated.map(|[loss, _]| loss),
+            mean_entropy_calibrated_nats: calibrated.map(|[_, entropy]| entropy),
+        }
+    }
+}
+
+/// The last pass.
 struct Pass<'a> {
     plan: &'a Plan,
+    /// The run's inverse temperature.
+    beta: Option<f32>,
     sink: &'a mut dyn Sink,
     progress: &'a mut dyn FnMut(Progress) -> bool,
     totals: Sums,
+    discovery: HalfSums,
+    confirmation: HalfSums,
     documents: u32,
     hash: CorpusHasher,
 }
 
-/// A document cut into windows.
-struct Cut {
-    document: Document,
-    tokens: Vec<Token>,
-    /// The token ids, behind the beginning-of-text token if there is one.
-    sequence: Vec<u32>,
-    spans: Vec<WindowSpan>,
-}
-
 impl Pass<'_> {
     fn score_group(&mut self, scorer: &mut dyn Scorer, group: Vec<Document>) -> Result<(), LmError> {
-        let mut cuts = Vec::with_capacity(group.len());
-        for (tokens, document) in encode(scorer, &group)?.into_iter().zip(group) {
-            if tokens.len() >= self.plan.needed() {
-                let sequence =
-                    self.plan.beginning_of_text.into_iter().chain(tokens.iter().map(|t| t.id)).collect();
-                let spans = self.plan.spans(tokens.len())?;
-                cuts.push(Cut { document, tokens, sequence, spans });
-            }
-        }
-        let mut all: Vec<(usize, &WindowSpan)> = Vec::new();
-        for (index, cut) in cuts.iter().enumerate() {
-            all.extend(cut.spans.iter().map(|span| (index, span)));
-        }
+        let cuts = Cut::group(scorer, self.plan, group)?;
         let mut scores: Vec<Vec<TokenScore>> = vec![Vec::new(); cuts.len()];
-        for batch in all.chunks(BATCH_WINDOWS) {
-            let windows: Vec<Window<'_>> =
-                batch.iter().map(|(index, span)| cuts[*index].window(span)).collect();
-            let scored = scorer.score(&windows).map_err(|failure| self.explain(failure, batch, &cuts))?;
-            self.check_lengths(&windows, &scored)?;
-            for ((index, _), list) in batch.iter().zip(&scored) {
-                scores[*index].extend_from_slice(list);
-                go_on(self.progress, Progress::Scored { tokens: list.len() as u64 })?;
-            }
-        }
+        let (plan, beta) = (self.plan, self.beta);
+        for_each_window(
+            plan,
+            &cuts,
+            |windows| {
+                let scored = scorer.score(windows, beta)?;
+                check_scores(&plan.model, windows, &scored, beta.is_some()).map_err(ScoreFailure::Engine)?;
+                Ok(scored)
+            },
+            |index, list| {
+                scores[index].extend_from_slice(&list);
+                go_on(self.progress, Progress::Scored { tokens: list.len() as u64 })
+            },
+        )?;
         for (cut, scores) in cuts.into_iter().zip(scores) {
             self.push(cut, &scores)?;
         }
         Ok(())
-    }
-
-    /// One score too few would move every later loss onto the wrong token.
-    fn check_lengths(&self, windows: &[Window<'_>], scored: &[Vec<TokenScore>]) -> Result<(), LmError> {
-        let due: Vec<usize> = windows.iter().map(|window| window.targets.len() - window.skip).collect();
-        let got: Vec<usize> = scored.iter().map(Vec::len).collect();
-        if due == got {
-            return Ok(());
-        }
-        let model = &self.plan.model;
-        Err(LmError::Window(format!(
-            "the scorer of {model} gave {got:?} scores for windows of {due:?} targets"
-        )))
-    }
-
-    fn explain(&self, failure: ScoreFailure, batch: &[(usize, &WindowSpan)], cuts: &[Cut]) -> LmError {
-        match failure {
-            ScoreFailure::Engine(error) => error,
-            ScoreFailure::NonFinite(at) => {
-                let (index, span) = batch[at.window];
-                LmError::NonFiniteLoss {
-                    model: self.plan.model.clone(),
-                    document: cuts[index].document.name.clone(),
-                    position: (span.inputs.start + at.target + 1 - self.plan.front()) as u32,
-                }
-            }
-        }
     }
 
     /// Hands a document and its records to the sink.
@@ -434,9 +271,14 @@ impl Pass<'_> {
             .collect();
         self.hash.update(&cut.document.text);
         records.iter().for_each(|record| self.totals.add(record));
+        let split = Split::of(&text_sha256(&cut.document.text));
+        match split {
+            Split::Discovery => self.discovery.add(&records),
+            Split::Confirmation => self.confirmation.add(&records),
+        }
         let record = DocumentRecord {
             document: self.documents,
-            split: Split::of(&text_sha256(&cut.document.text)),
+            split,
             name: cut.document.name,
             text: cut.document.text,
             tokens: cut.tokens.len() as u32,
@@ -448,12 +290,26 @@ impl Pass<'_> {
     }
 }
 
-impl Cut {
-    fn window(&self, span: &WindowSpan) -> Window<'_> {
-        Window {
-            inputs: &self.sequence[span.inputs.clone()],
-            targets: &self.sequence[span.inputs.start + 1..span.inputs.end + 1],
-            skip: span.skip,
-        }
+/// One score too few would move every later loss onto the wrong token; a score with a temperature where none was asked
+/// for, or without, would make a column of two meanings.
+fn check_scores(
+    model: &str,
+    windows: &[Window<'_>],
+    scored: &[Vec<TokenScore>],
+    calibrated: bool,
+) -> Result<(), LmError> {
+    let due: Vec<usize> = windows.iter().map(|window| window.targets.len() - window.skip).collect();
+    let got: Vec<usize> = scored.iter().map(Vec::len).collect();
+    if due != got {
+        return Err(LmError::Window(format!(
+            "the scorer of {model} gave {got:?} scores for windows of {due:?} targets"
+        )));
     }
+    if scored.iter().flatten().any(|score| score.calibrated.is_some() != calibrated) {
+        let (gave, asked) = if calibrated { ("without", "with one") } else { ("at", "without any") };
+        return Err(LmError::Window(format!(
+            "the scorer of {model} gave scores {gave} a temperature where it was to score {asked}"
+        )));
+    }
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! The [`Scorer`]: anything that gives a full next-token distribution at every position of a window.
 
-use deltaloss_records::{EngineInfo, ModelInfo, TokenScore, TokenizerInfo};
+use deltaloss_kernels::{LossRow, TemperedRow};
+use deltaloss_records::{CalibratedScore, EngineInfo, ModelInfo, TokenScore, TokenizerInfo};
 use rayon::prelude::*;
 
 use crate::error::LmError;
@@ -36,11 +37,23 @@ pub enum ScoreFailure {
     Engine(LmError),
 }
 
+/// Losses and entropies of the recorded targets of a window at one temperature, summed in their order.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LossSums {
+    /// −ln p of each target, nats.
+    pub loss_nats: f64,
+    /// Entropy of each predictive distribution, nats.
+    pub entropy_nats: f64,
+}
+
 /// A model with its tokenizer.
 ///
 /// The loop in [`crate::score`] cuts documents into windows and calls [`Scorer::score`] with some dozen of them at
 /// a time; how they are spread over threads or a device is the scorer's business, but the numbers of one
 /// window must not depend on the others.
+///
+/// Temperatures are given by their inverse: at β the predictive distribution is softmax(β·logits).
+/// `deltaloss_kernels::loss_row_tempered` gives all that is asked for from one row of logits.
 pub trait Scorer {
     /// The model's provenance.
     fn model(&self) -> &ModelInfo;
@@ -63,11 +76,35 @@ pub trait Scorer {
     /// The tokenizer has no token for some of a text.
     fn encode(&self, texts: &[&str]) -> Result<Vec<Vec<Token>>, LmError>;
 
-    /// Scores windows: for each, one score a target from `skip` on, in order.
+    /// Scores windows: for each, one score a target from `skip` on, in order. With `beta` each score is also calibrated
+    /// ([`TokenScore::calibrated`]) at that inverse temperature, and otherwise the same.
     ///
     /// # Errors
     /// See [`ScoreFailure`]; the first non-finite target in window order is the one named.
-    fn score(&mut self, windows: &[Window<'_>]) -> Result<Vec<Vec<TokenScore>>, ScoreFailure>;
+    fn score(
+        &mut self,
+        windows: &[Window<'_>],
+        beta: Option<f32>,
+    ) -> Result<Vec<Vec<TokenScore>>, ScoreFailure>;
+
+    /// Whether [`Scorer::loss_sums`] works, and [`Scorer::score`] with an inverse temperature.
+    fn calibrates(&self) -> bool {
+        false
+    }
+
+    /// Losses and entropies, summed for each window over its targets from `skip` on, at each inverse temperature: `[window][β]`.
+    /// A temperature is fitted by these; nothing else of a row of logits needs to be kept.
+    ///
+    /// # Errors
+    /// As [`Scorer::score`]; always for a scorer that does not calibrate.
+    fn loss_sums(
+        &mut self,
+        _windows: &[Window<'_>],
+        _betas: &[f32],
+    ) -> Result<Vec<Vec<LossSums>>, ScoreFailure> {
+        let problem = format!("the scorer of {} does not score at other temperatures", self.model().name);
+        Err(ScoreFailure::Engine(LmError::Window(problem)))
+    }
 }
 
 /// The native engine as a [`Scorer`]: windows are spread over rayon's threads, each computed on one.
@@ -103,6 +140,19 @@ impl NativeScorer {
     pub fn native_model(&self) -> &NativeModel {
         &self.model
     }
+
+    /// [`NativeModel::losses_tempered`] of every window.
+    fn tempered(
+        &self,
+        windows: &[Window<'_>],
+        betas: &[f32],
+    ) -> Result<Vec<(Vec<LossRow>, Vec<TemperedRow>)>, ScoreFailure> {
+        windows
+            .par_iter()
+            .map(|window| self.model.losses_tempered(window.inputs, window.targets, window.skip, betas))
+            .collect::<Result<_, _>>()
+            .map_err(ScoreFailure::Engine)
+    }
 }
 
 impl Scorer for NativeScorer {
@@ -134,32 +184,69 @@ impl Scorer for NativeScorer {
         texts.par_iter().map(|text| self.tokenizer.encode(text)).collect()
     }
 
-    fn score(&mut self, windows: &[Window<'_>]) -> Result<Vec<Vec<TokenScore>>, ScoreFailure> {
-        let rows: Vec<_> = windows
-            .par_iter()
-            .map(|window| self.model.losses(window.inputs, window.targets, window.skip))
-            .collect::<Result<_, _>>()
-            .map_err(ScoreFailure::Engine)?;
-        let mut scores = Vec::with_capacity(rows.len());
-        for (window, rows) in rows.iter().enumerate() {
-            let mut list = Vec::with_capacity(rows.len());
-            for (i, row) in rows.iter().enumerate() {
-                let score = TokenScore {
-                    loss_nats: row.loss_nats as f32,
-                    entropy_nats: row.entropy_nats as f32,
-                    rank: row.rank,
-                    top_token: row.top,
-                    top_probability: row.top_probability as f32,
-                };
-                // As it will be stored: a loss can be finite in f64 and not in f32.
-                if !score.loss_nats.is_finite() || !score.entropy_nats.is_finite() {
-                    let target = windows[window].skip + i;
-                    return Err(ScoreFailure::NonFinite(NonFinite { window, target }));
-                }
-                list.push(score);
+    fn score(
+        &mut self,
+        windows: &[Window<'_>],
+        beta: Option<f32>,
+    ) -> Result<Vec<Vec<TokenScore>>, ScoreFailure> {
+        let scored = self.tempered(windows, beta.as_slice())?;
+        let token_score = |(row, calibrated): (&LossRow, Option<&TemperedRow>)| TokenScore {
+            loss_nats: row.loss_nats as f32,
+            entropy_nats: row.entropy_nats as f32,
+            rank: row.rank,
+            top_token: row.top,
+            top_probability: row.top_probability as f32,
+            calibrated: calibrated.map(|row| CalibratedScore {
+                loss_nats: row.loss_nats as f32,
+                entropy_nats: row.entropy_nats as f32,
+                top_probability: row.top_probability as f32,
+            }),
+        };
+        let mut scores = Vec::with_capacity(scored.len());
+        for (index, (window, (rows, tempered))) in windows.iter().zip(&scored).enumerate() {
+            let calibrated = tempered.iter().map(Some).chain(std::iter::repeat(None));
+            let list: Vec<TokenScore> = rows.iter().zip(calibrated).map(token_score).collect();
+            // As it will be stored: a loss can be finite in f64 and not in f32.
+            if let Some(i) = list.iter().position(|score| !is_finite(score)) {
+                return Err(ScoreFailure::NonFinite(NonFinite { window: index, target: window.skip + i }));
             }
             scores.push(list);
         }
         Ok(scores)
     }
+
+    fn calibrates(&self) -> bool {
+        true
+    }
+
+    fn loss_sums(
+        &mut self,
+        windows: &[Window<'_>],
+        betas: &[f32],
+    ) -> Result<Vec<Vec<LossSums>>, ScoreFailure> {
+        let scored = self.tempered(windows, betas)?;
+        let mut all = Vec::with_capacity(scored.len());
+        for (index, (window, (_, tempered))) in windows.iter().zip(&scored).enumerate() {
+            let mut sums = vec![LossSums::default(); betas.len()];
+            for (i, of_target) in tempered.chunks_exact(betas.len().max(1)).enumerate() {
+                if !of_target.iter().all(TemperedRow::is_finite) {
+                    let target = window.skip + i;
+                    return Err(ScoreFailure::NonFinite(NonFinite { window: index, target }));
+                }
+                for (sum, row) in sums.iter_mut().zip(of_target) {
+                    sum.loss_nats += row.loss_nats;
+                    sum.entropy_nats += row.entropy_nats;
+                }
+            }
+            all.push(sums);
+        }
+        Ok(all)
+    }
+}
+
+fn is_finite(score: &TokenScore) -> bool {
+    let calibrated = score.calibrated.unwrap_or_default();
+    [score.loss_nats, score.entropy_nats, calibrated.loss_nats, calibrated.entropy_nats]
+        .iter()
+        .all(|value| value.is_finite())
 }

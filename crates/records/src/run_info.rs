@@ -28,7 +28,7 @@ pub struct RunInfo {
     pub engine: EngineInfo,
     /// What the run came to.
     pub totals: Totals,
-    /// Wall-clock time of the scoring.
+    /// Wall-clock time of the scoring, without the calibration's.
     pub elapsed_seconds: f64,
     /// Scored tokens a second.
     pub tokens_per_second: f64,
@@ -97,6 +97,8 @@ pub struct CalibrationInfo {
     pub searched: [f64; 2],
     /// Whether the loss still falls towards the end of what was searched, at which the temperature then stands.
     pub at_edge: bool,
+    /// Wall-clock time of the passes over the discovery half that fitted it.
+    pub elapsed_seconds: f64,
     /// The half that the temperature was fitted on.
     pub discovery: CalibrationHalf,
     /// The half that had no part in it.

@@ -167,7 +167,8 @@ impl TokenColumns {
             place_arrays([&self.document, &self.position, &self.token, &self.byte_start, &self.byte_end]);
         let s = &self.scores;
         columns.extend(score_arrays(&s.loss, &s.entropy, &s.rank, &s.top_token, &s.top_probability));
-        columns.extend(s.calibrated.iter().flat_map(|calibrated| calibrated.arrays(0..calibrated.loss.len())));
+        columns
+            .extend(s.calibrated.iter().flat_map(|calibrated| calibrated.arrays(0..calibrated.loss.len())));
         RecordBatch::try_new(Arc::new(token_schema(s.calibrated.is_some())), columns)
     }
 }

@@ -85,10 +85,8 @@ impl RunWriter {
         let calibrated = self.token_buffer.scores.calibrated.is_some();
         let table = match &mut self.tokens {
             Some(table) => table,
-            none => none.insert(Table::create(
-                self.folder.path().join("tokens.parquet"),
-                token_schema(calibrated),
-            )?),
+            none => none
+                .insert(Table::create(self.folder.path().join("tokens.parquet"), token_schema(calibrated))?),
         };
         if !self.token_buffer.is_empty() {
             table.write(self.token_buffer.to_batch())?;

@@ -344,6 +344,7 @@ fn run(&(role, label, loss, entropy, _, parameters, nonzero): &Model) -> RunInfo
         },
         window: WindowInfo { context: 256, mode: "truncate".into(), stride: None, beginning_of_text: None },
         temperature: None,
+        calibration: None,
         engine: EngineInfo {
             version: "deltaloss-native 0.1.0".into(),
             instruction_set: "x86-64 AVX-512".into(),

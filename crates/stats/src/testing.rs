@@ -79,6 +79,7 @@ fn run_info(name: &str) -> RunInfo {
         corpus: CorpusInfo { name: text(), sha256: text(), documents: 1, skipped: 0 },
         window: WindowInfo { context: 8, mode: "truncate".to_owned(), stride: None, beginning_of_text: None },
         temperature: None,
+        calibration: None,
         engine: EngineInfo { version: text(), instruction_set: text(), threads: 1 },
         totals: Totals::default(),
         elapsed_seconds: 1.0,

@@ -69,6 +69,9 @@ pub(crate) struct Score {
     /// Leave out (and count) documents that cannot be used instead of failing
     #[arg(long)]
     pub(crate) skip_unusable: bool,
+    /// Score once only, without fitting the model's best temperature on the discovery half first
+    #[arg(long)]
+    pub(crate) no_calibrate: bool,
     /// Replace the run at --out
     #[arg(long)]
     pub(crate) overwrite: bool,

@@ -84,16 +84,21 @@ impl ScoringBar {
             Progress::Surveyed { documents } => {
                 self.bar.set_message(format!("reading: {documents} documents"))
             }
-            Progress::Started { tokens } => {
-                self.bar.set_style(style(
-                    "{prefix:<14} {bar:30} {human_pos:>10} of {human_len} tokens  {per_sec:>14}  {eta} left",
-                ));
-                self.bar.set_length(tokens);
-                self.bar.reset_eta();
-            }
-            Progress::Scored { tokens } => self.bar.inc(tokens),
+            Progress::CalibrationStarted { tokens } => self.start("calibrating", tokens),
+            Progress::Started { tokens } => self.start("scoring", tokens),
+            Progress::Calibrated { tokens } | Progress::Scored { tokens } => self.bar.inc(tokens),
         }
         true
+    }
+
+    fn start(&self, what: &'static str, tokens: u64) {
+        self.bar.set_style(style(
+            "{prefix:<14} {msg:<11} {bar:24} {human_pos:>10} of {human_len} tokens  {per_sec:>14}  {eta} left",
+        ));
+        self.bar.set_message(what);
+        self.bar.set_length(tokens);
+        self.bar.set_position(0);
+        self.bar.reset_eta();
     }
 }
 

@@ -10,7 +10,7 @@ use deltaloss::{find_tokenizer, open_model};
 
 use super::arguments::Inspect;
 use super::failure::{Failure, from_room, say};
-use super::scoring::summary;
+use super::scoring::{calibration, summary};
 
 pub(crate) fn run(call: &Inspect) -> Result<(), Failure> {
     let path = Path::new(&call.what);
@@ -70,6 +70,10 @@ fn inspect_run(path: &Path) -> Result<String, Failure> {
     ]);
     text += &summary(info);
     text.push('\n');
+    if let Some(line) = calibration(info) {
+        text += &line;
+        text.push('\n');
+    }
     Ok(text)
 }
 

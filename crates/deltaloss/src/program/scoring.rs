@@ -26,13 +26,20 @@ pub(crate) fn run(call: &Score, console: &Console) -> Result<(), Failure> {
             if unused.len() > names.len() { ", …" } else { "" }
         ));
     }
-    let options = options(&call.window, scorer.context(), call.skip_unusable)?;
+    let options = ScoreOptions {
+        skip_unusable: call.skip_unusable,
+        calibrate: !call.no_calibrate,
+        ..options(&call.window, scorer.context())?
+    };
     let bar = console.bar(&scorer.model().name);
     let run = score_to_folder(&mut scorer, &corpus, &options, &call.out, call.overwrite, &mut |progress| {
         bar.hear(progress)
     })?;
     drop(bar);
     console.note(&summary(&run));
+    if let Some(line) = calibration(&run) {
+        console.note(&line);
+    }
     console.note(&format!("run: {}", call.out.display()));
     Ok(())
 }
@@ -55,7 +62,7 @@ fn open_corpus(call: &Score) -> Result<Corpus, Failure> {
     Corpus::open(&source, options).map_err(from_room)
 }
 
-fn options(choice: &WindowChoice, longest: usize, skip_unusable: bool) -> Result<ScoreOptions, Failure> {
+fn options(choice: &WindowChoice, longest: usize) -> Result<ScoreOptions, Failure> {
     let context = choice.context.map(|context| context as usize);
     let mode = match (choice.mode, choice.stride) {
         (Mode::Truncate, None) => WindowMode::Truncate,
@@ -66,7 +73,39 @@ fn options(choice: &WindowChoice, longest: usize, skip_unusable: bool) -> Result
         }
         (_, Some(_)) => return Err(Failure::Misuse("--stride goes with --window slide only".into())),
     };
-    Ok(ScoreOptions { mode, context, beginning_of_text: choice.beginning_of_text, skip_unusable })
+    let beginning_of_text = choice.beginning_of_text;
+    Ok(ScoreOptions { mode, context, beginning_of_text, ..ScoreOptions::default() })
+}
+
+/// What a run's calibration came to, in one line; nothing for a run of a version that had none.
+pub(crate) fn calibration(run: &RunInfo) -> Option<String> {
+    let info = run.calibration.as_ref()?;
+    let Some(temperature) = run.temperature else {
+        let because = info.none_because.as_deref().unwrap_or("the run does not say why");
+        return Some(format!("no temperature: {because}"));
+    };
+    let edge = if info.at_edge {
+        let [lowest, highest] = info.searched;
+        format!(
+            ", an END OF THE RANGE searched ({lowest} to {highest}): the best one lies at it or beyond, so the \
+             calibrated columns are not the model's best"
+        )
+    } else {
+        String::new()
+    };
+    let confirmation = match info.confirmation.mean_loss_calibrated_nats {
+        Some(after) => {
+            format!(
+                "; it takes the confirmation half's mean loss from {:.4} to {after:.4} nats",
+                info.confirmation.mean_loss_nats
+            )
+        }
+        None => String::new(),
+    };
+    Some(format!(
+        "temperature {temperature:.4}, fitted on {} tokens of {} documents in {:.1} s{edge}{confirmation}",
+        info.discovery.tokens, info.discovery.documents, info.elapsed_seconds
+    ))
 }
 
 /// What a run came to, in one line.

@@ -36,6 +36,11 @@ fn a_run_is_the_folder_the_design_names() {
         "/window/stride",
         "/window/beginning_of_text",
         "/temperature",
+        "/calibration/searched/1",
+        "/calibration/at_edge",
+        "/calibration/discovery/documents",
+        "/calibration/discovery/mean_loss_calibrated_nats",
+        "/calibration/confirmation/tokens",
         "/engine/version",
         "/engine/instruction_set",
         "/engine/threads",
@@ -96,7 +101,7 @@ fn quiet_says_nothing_and_otherwise_one_summary() {
     let output = deltaloss(folder.path(), &[&SMALL, &["--out", "b"][..]].concat());
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(
-        said.contains("mean loss") && said.contains("bits per byte") && said.lines().count() == 2,
+        said.contains("mean loss") && said.contains("bits per byte") && said.lines().count() == 3,
         "{said}"
     );
 }

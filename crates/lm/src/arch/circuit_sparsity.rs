@@ -7,8 +7,8 @@ use std::ops::Range;
 
 use deltaloss_checkpoint::{Binder, Checkpoint, LoadReport};
 use deltaloss_kernels::{
-    AttentionShape, Isa, LossRow, SparseScratch, abs_top_k, add_assign, causal_attention, gelu, layer_norm,
-    loss_row, relu, rms_norm,
+    AttentionShape, Isa, LossRow, SparseScratch, TemperedRow, abs_top_k, add_assign, causal_attention, gelu,
+    layer_norm, loss_row_tempered, relu, rms_norm,
 };
 
 use crate::config::{Activation, Config, Place};
@@ -160,17 +160,27 @@ impl CircuitSparsity {
         out
     }
 
-    /// What each position from `skip` on says about its target.
-    pub(crate) fn losses(&self, inputs: &[u32], targets: &[u32], skip: usize) -> Vec<LossRow> {
-        let mut rows = Vec::with_capacity(inputs.len() - skip);
+    /// What each position from `skip` on says about its target, and the same at each inverse temperature, `betas.len()`
+    /// rows a position.
+    pub(crate) fn losses(
+        &self,
+        inputs: &[u32],
+        targets: &[u32],
+        skip: usize,
+        betas: &[f32],
+    ) -> (Vec<LossRow>, Vec<TemperedRow>) {
+        let recorded = inputs.len() - skip;
+        let mut rows = Vec::with_capacity(recorded);
+        let mut tempered = vec![TemperedRow::default(); recorded * betas.len()];
         self.for_each_tile(inputs, |tokens, logits| {
             for (t, logits) in tokens.zip(logits.chunks_exact(self.config.vocab_size)) {
                 if t >= skip {
-                    rows.push(loss_row(self.isa, logits, targets[t] as usize));
+                    let at_betas = &mut tempered[(t - skip) * betas.len()..][..betas.len()];
+                    rows.push(loss_row_tempered(self.isa, logits, targets[t] as usize, betas, at_betas));
                 }
             }
         });
-        rows
+        (rows, tempered)
     }
 
     /// Calls `use_tile` with the logits of every `LOGIT_TILE` tokens.
