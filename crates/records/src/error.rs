@@ -150,6 +150,16 @@ pub enum RecordsError {
         /// The first difference found.
         difference: String,
     },
+    /// A calibrated comparison of a run without a temperature.
+    #[error(
+        "the run of {run} has no temperature ({because}), so it cannot be compared calibrated. Score it again on a corpus that gives one, or leave out --calibrated"
+    )]
+    NoTemperature {
+        /// The run's label.
+        run: String,
+        /// Why it has none.
+        because: String,
+    },
     /// No token was predicted by every run.
     #[error("no token was predicted by every run ({left_out} by some but not all): nothing to compare")]
     NothingJoined {

@@ -4,7 +4,7 @@ use crate::error::RecordsError;
 use crate::joined::{Joined, JoinedDocument, JoinedModel, Role};
 use crate::read::Run;
 use crate::record::TokenRecord;
-use crate::table::TokenColumns;
+use crate::table::{CalibratedColumns, TokenColumns};
 
 /// Joins runs over one corpus with one tokenizer; the models of the join are in order of their role.
 ///
@@ -156,6 +156,11 @@ fn gather(
             rank: integers(&scores.rank),
             top_token: integers(&scores.top_token),
             top_probability: floats(&scores.top_probability),
+            calibrated: scores.calibrated.as_ref().map(|columns| CalibratedColumns {
+                loss: floats(&columns.loss),
+                entropy: floats(&columns.entropy),
+                top_probability: floats(&columns.top_probability),
+            }),
         });
         if index == 0 {
             let mut end = 0;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::Split;
 use crate::run_info::RunInfo;
+use crate::table::CalibratedColumns;
 
 /// What a run is in a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -91,6 +92,31 @@ pub struct JoinedModel {
     pub top_token: Vec<u32>,
     /// Its probability.
     pub top_probability: Vec<f32>,
+    /// Loss, entropy and top probability at the run's temperature, where it was fitted.
+    pub calibrated: Option<CalibratedColumns>,
+}
+
+/// Which losses and entropies a comparison is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// Those of the models as they are.
+    #[default]
+    AsScored,
+    /// Those of every model at its own temperature, fitted on the discovery half.
+    Calibrated,
+}
+
+impl JoinedModel {
+    /// Loss and entropy of each row on a basis, nats; nothing where the run has no temperature.
+    pub fn on(&self, basis: Basis) -> Option<[&[f32]; 2]> {
+        match basis {
+            Basis::AsScored => Some([&self.loss, &self.entropy]),
+            Basis::Calibrated => {
+                self.calibrated.as_ref().map(|columns| [&columns.loss[..], &columns.entropy[..]])
+            }
+        }
+    }
 }
 
 impl Joined {

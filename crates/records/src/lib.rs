@@ -18,7 +18,7 @@ mod write;
 
 pub use error::RecordsError;
 pub use join::join;
-pub use joined::{Joined, JoinedDocument, JoinedModel, Role};
+pub use joined::{Basis, Joined, JoinedDocument, JoinedModel, Role};
 pub use joined_table::write_joined;
 pub use read::Run;
 pub use record::{CalibratedScore, DocumentRecord, Split, TokenRecord, TokenScore};

@@ -34,6 +34,14 @@ pub struct RunInfo {
     pub tokens_per_second: f64,
 }
 
+impl RunInfo {
+    /// Why the run has no temperature, in words; to be asked only where it has none.
+    pub fn no_temperature_because(&self) -> String {
+        let because = self.calibration.as_ref().and_then(|info| info.none_because.clone());
+        because.unwrap_or_else(|| "it was scored by a version that fitted none".to_owned())
+    }
+}
+
 /// A model's provenance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelInfo {

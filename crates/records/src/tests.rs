@@ -14,6 +14,8 @@ use proptest::prelude::*;
 use crate::write::Table;
 use crate::*;
 
+mod calibrated;
+
 fn info(tokenizer: &str) -> RunInfo {
     RunInfo {
         schema: RUN_SCHEMA.into(),
@@ -190,7 +192,8 @@ fn the_join_keeps_what_every_run_predicted() {
     assert_eq!(joined.token_bytes(0), b"x");
 
     let path = folder.path().join("joined.parquet");
-    write_joined(&path, &joined, &[0, 1, 0, 1, 0, 1, 0], &["even".into(), "odd".into()]).unwrap();
+    write_joined(&path, &joined, Basis::AsScored, &[0, 1, 0, 1, 0, 1, 0], &["even".into(), "odd".into()])
+        .unwrap();
     let reader =
         ParquetRecordBatchReaderBuilder::try_new(fs::File::open(&path).unwrap()).unwrap().build().unwrap();
     let batch = reader.map(Result::unwrap).next().unwrap();

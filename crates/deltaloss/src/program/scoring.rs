@@ -81,8 +81,7 @@ fn options(choice: &WindowChoice, longest: usize) -> Result<ScoreOptions, Failur
 pub(crate) fn calibration(run: &RunInfo) -> Option<String> {
     let info = run.calibration.as_ref()?;
     let Some(temperature) = run.temperature else {
-        let because = info.none_because.as_deref().unwrap_or("the run does not say why");
-        return Some(format!("no temperature: {because}"));
+        return Some(format!("no temperature: {}", run.no_temperature_because()));
     };
     let edge = if info.at_edge {
         let [lowest, highest] = info.searched;
