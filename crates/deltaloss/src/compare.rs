@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use deltaloss_checkpoint::read_bounded;
-use deltaloss_records::{FolderKind, Role, Run, StagedFolder, join, write_joined};
+use deltaloss_records::{Basis, FolderKind, Role, Run, StagedFolder, join, write_joined};
 use deltaloss_stats::{Comparison, Options, Rules, classify_rows, compare};
 
 use crate::error::Error;
@@ -28,12 +28,18 @@ pub struct CompareOptions {
     pub runs: Vec<(Role, PathBuf, Option<String>)>,
     /// A file of category rules in place of the built-in ones.
     pub rules: Option<PathBuf>,
+    /// Which losses and entropies every analysis is about; calibrated ones need a temperature of every run.
+    pub basis: Basis,
 }
 
 impl CompareOptions {
     /// Compares the runs in two folders: Δ = loss of `a` − loss of `b`.
     pub fn new(a: impl Into<PathBuf>, b: impl Into<PathBuf>) -> Self {
-        CompareOptions { runs: vec![(Role::A, a.into(), None), (Role::B, b.into(), None)], rules: None }
+        CompareOptions {
+            runs: vec![(Role::A, a.into(), None), (Role::B, b.into(), None)],
+            rules: None,
+            basis: Basis::AsScored,
+        }
     }
 
     /// Adds a run in another role.
@@ -81,7 +87,7 @@ pub fn write_comparison(options: &CompareOptions, folder: &Path) -> Result<Compa
     let joined = join(runs)?;
     let categories = classify_rows(&joined, &rules)?;
     let comparison = compare(&joined, &rules, &categories, &Options::default())?;
-    write_joined(&folder.join("joined.parquet"), &joined, &categories, rules.names())?;
+    write_joined(&folder.join("joined.parquet"), &joined, options.basis, &categories, rules.names())?;
     deltaloss_report::write_report(&comparison, folder)?;
     Ok(comparison)
 }

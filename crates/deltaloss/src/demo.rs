@@ -4,7 +4,7 @@ use std::path::Path;
 
 use deltaloss_corpus::{Corpus, CorpusOptions, CorpusSource};
 use deltaloss_lm::{Progress, ScoreOptions};
-use deltaloss_records::{FolderKind, Role, StagedFolder};
+use deltaloss_records::{Basis, FolderKind, Role, StagedFolder};
 use deltaloss_stats::Comparison;
 
 use crate::compare::{CompareOptions, write_comparison};
@@ -54,7 +54,8 @@ pub fn demo(
         })?;
         runs.push((role, run, None));
     }
-    let comparison = write_comparison(&CompareOptions { runs, rules: None }, folder.path())?;
+    let comparison =
+        write_comparison(&CompareOptions { runs, rules: None, basis: Basis::AsScored }, folder.path())?;
     folder.commit()?;
     Ok(comparison)
 }

@@ -101,6 +101,11 @@ impl ModelFiles {
         })
     }
 
+    /// The configuration as it lies in the file, JSON.
+    pub fn config_json(&self) -> &str {
+        &self.config
+    }
+
     /// The weights as they lie in the file.
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint

@@ -60,6 +60,7 @@ fn model(role: Role, rows: usize) -> JoinedModel {
         rank: vec![1; rows],
         top_token: vec![0; rows],
         top_probability: vec![0.5; rows],
+        calibrated: None,
     }
 }
 

@@ -162,6 +162,9 @@ pub(crate) struct Compare {
     /// Category rules (TOML) in place of the built-in ones
     #[arg(long, value_name = "FILE")]
     pub(crate) rules: Option<PathBuf>,
+    /// Compare the losses and entropies of each model at its own best temperature, which its run holds
+    #[arg(long)]
+    pub(crate) calibrated: bool,
     /// Replace the comparison at --out
     #[arg(long)]
     pub(crate) overwrite: bool,
