@@ -1,72 +1,112 @@
 //! `joined.parquet`: a join as a table, with the difference and each token's category.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
 
 use crate::error::RecordsError;
-use crate::joined::{Basis, Joined, JoinedModel};
+use crate::joined::{Basis, Joined, JoinedModel, Role};
+use crate::read::{batches, floats, integers};
 use crate::table::{calibrated_fields, place_arrays, place_fields, score_arrays, score_fields};
 use crate::write::Table;
 
 /// Rows encoded at a time.
 const BATCH_ROWS: usize = 128 * 1024;
+/// Rows decoded at a time.
+const COLUMN_ROWS: usize = 64 * 1024;
 
-/// Writes a join to `path`: where each token stands, every run's columns with the role as suffix (`loss_a`,
-/// `loss_b`, …, and `loss_calibrated_a`, … of the runs that have a temperature), `delta` = loss of a − loss of b on `basis` in
-/// nats (Float64, exact), and `category`.
-///
-/// `category[row]` indexes `category_names`.
-///
-/// # Errors
-/// The file cannot be written, or a or b has no losses on this basis.
-///
-/// # Panics
-/// If the join has fewer than two models, or a row has no category.
-pub fn write_joined(
-    path: &Path,
-    joined: &Joined,
+/// Writes a join, piece by piece: where each token stands, every run's columns with the role as suffix (`loss_a`,
+/// `loss_b`, …, and `loss_calibrated_a`, … of the runs that have a temperature), `delta` = loss of a − loss of b on the
+/// comparison's basis in nats (Float64, exact), `category`, and `split`, the half of its document.
+#[derive(Debug)]
+pub struct JoinedWriter {
+    table: Table,
+    schema: Arc<Schema>,
     basis: Basis,
-    category: &[u8],
-    category_names: &[String],
-) -> Result<(), RecordsError> {
-    assert_eq!(category.len(), joined.rows(), "one category a row");
-    let mut fields = place_fields();
-    for model in &joined.models {
-        let suffix = format!("_{}", model.role.name());
-        fields.extend(score_fields(&suffix));
-        if model.calibrated.is_some() {
-            fields.extend(calibrated_fields(&suffix));
+    category_names: Vec<String>,
+}
+
+impl JoinedWriter {
+    /// Starts a table at `path` for runs of these roles, each with whether it has a temperature.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn create(
+        path: &Path,
+        runs: &[(Role, bool)],
+        basis: Basis,
+        category_names: &[String],
+    ) -> Result<Self, RecordsError> {
+        let mut fields = place_fields();
+        for (role, has_temperature) in runs {
+            let suffix = format!("_{}", role.name());
+            fields.extend(score_fields(&suffix));
+            if *has_temperature {
+                fields.extend(calibrated_fields(&suffix));
+            }
         }
+        fields.push(Field::new("delta", DataType::Float64, false));
+        fields.push(Field::new("category", DataType::Utf8, false));
+        fields.push(Field::new("split", DataType::Utf8, false));
+        let schema = Arc::new(Schema::new(fields));
+        let table = Table::create(path.to_owned(), schema.as_ref().clone())?;
+        Ok(JoinedWriter { table, schema, basis, category_names: category_names.to_vec() })
     }
-    let [a, b] = [loss_on(&joined.models[0], basis)?, loss_on(&joined.models[1], basis)?];
-    fields.push(Field::new("delta", DataType::Float64, false));
-    fields.push(Field::new("category", DataType::Utf8, false));
-    let schema = Arc::new(Schema::new(fields));
-    let mut table = Table::create(path.to_owned(), schema.as_ref().clone())?;
-    for start in (0..joined.rows()).step_by(BATCH_ROWS) {
-        let rows = start..joined.rows().min(start + BATCH_ROWS);
-        let place = [&joined.document, &joined.position, &joined.token, &joined.byte_start, &joined.byte_end];
-        let mut columns = place_arrays(place.map(|column| &column[rows.clone()]));
-        for model in &joined.models {
-            columns.extend(score_arrays(
-                &model.loss[rows.clone()],
-                &model.entropy[rows.clone()],
-                &model.rank[rows.clone()],
-                &model.top_token[rows.clone()],
-                &model.top_probability[rows.clone()],
-            ));
-            columns.extend(model.calibrated.iter().flat_map(|calibrated| calibrated.arrays(rows.clone())));
+
+    /// Adds the rows of a piece whose first document has index `first_document` in the corpus; `category[row]` indexes
+    /// the names of the categories.
+    ///
+    /// # Errors
+    /// The file cannot be written, or a or b has no losses on the comparison's basis.
+    ///
+    /// # Panics
+    /// If the join has fewer than two models, or a row has no category.
+    pub fn write(
+        &mut self,
+        joined: &Joined,
+        first_document: u32,
+        category: &[u8],
+    ) -> Result<(), RecordsError> {
+        assert_eq!(category.len(), joined.rows(), "one category a row");
+        let [a, b] = [loss_on(&joined.models[0], self.basis)?, loss_on(&joined.models[1], self.basis)?];
+        for start in (0..joined.rows()).step_by(BATCH_ROWS) {
+            let rows = start..joined.rows().min(start + BATCH_ROWS);
+            let document: Vec<u32> =
+                joined.document[rows.clone()].iter().map(|document| first_document + document).collect();
+            let place = [&joined.position, &joined.token, &joined.byte_start, &joined.byte_end];
+            let [position, token, byte_start, byte_end] = place.map(|column| &column[rows.clone()]);
+            let mut columns = place_arrays([&document, position, token, byte_start, byte_end]);
+            for model in &joined.models {
+                columns.extend(score_arrays(
+                    &model.loss[rows.clone()],
+                    &model.entropy[rows.clone()],
+                    &model.rank[rows.clone()],
+                    &model.top_token[rows.clone()],
+                    &model.top_probability[rows.clone()],
+                ));
+                columns
+                    .extend(model.calibrated.iter().flat_map(|calibrated| calibrated.arrays(rows.clone())));
+            }
+            let delta = rows.clone().map(|row| f64::from(a[row]) - f64::from(b[row]));
+            columns.push(Arc::new(Float64Array::from_iter_values(delta)) as ArrayRef);
+            let names = category[rows.clone()].iter().map(|&index| &self.category_names[usize::from(index)]);
+            columns.push(Arc::new(StringArray::from_iter_values(names)));
+            let split = |&document: &u32| joined.documents[document as usize].split.name();
+            columns.push(Arc::new(StringArray::from_iter_values(joined.document[rows].iter().map(split))));
+            self.table.write(RecordBatch::try_new(Arc::clone(&self.schema), columns))?;
         }
-        let delta = rows.clone().map(|row| f64::from(a[row]) - f64::from(b[row]));
-        columns.push(Arc::new(Float64Array::from_iter_values(delta)) as ArrayRef);
-        let names = category[rows].iter().map(|&index| category_names[usize::from(index)].as_str());
-        columns.push(Arc::new(StringArray::from_iter_values(names)));
-        table.write(RecordBatch::try_new(Arc::clone(&schema), columns))?;
+        Ok(())
     }
-    table.close()
+
+    /// Finishes the table.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn close(self) -> Result<(), RecordsError> {
+        self.table.close()
+    }
 }
 
 fn loss_on(model: &JoinedModel, basis: Basis) -> Result<&[f32], RecordsError> {
@@ -76,5 +116,110 @@ fn loss_on(model: &JoinedModel, basis: Basis) -> Result<&[f32], RecordsError> {
             run: model.label.clone(),
             because: model.run.no_temperature_because(),
         }),
+    }
+}
+
+/// The losses and entropies of a joined table on one basis, read from front to back.
+pub struct JoinedColumns {
+    path: PathBuf,
+    /// Loss and entropy of each run.
+    names: Vec<[&'static str; 2]>,
+    batches: Box<dyn Iterator<Item = Result<RecordBatch, RecordsError>> + Send>,
+    /// Rows of the last document of the batch before, which may go on.
+    rest: ColumnPiece,
+}
+
+/// Rows of a joined table: whole documents.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ColumnPiece {
+    /// Index of each row's document in the corpus.
+    pub document: Vec<u32>,
+    /// Losses, nats, `[run][row]`.
+    pub losses: Vec<Vec<f32>>,
+    /// Entropies, nats, `[run][row]`.
+    pub entropies: Vec<Vec<f32>>,
+}
+
+impl std::fmt::Debug for JoinedColumns {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("JoinedColumns").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl JoinedColumns {
+    /// Opens a table that a [`JoinedWriter`] of these roles has written.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn open(path: &Path, roles: &[Role], basis: Basis) -> Result<Self, RecordsError> {
+        let names: Vec<[&'static str; 2]> = roles.iter().map(|role| column_names(*role, basis)).collect();
+        let read: Vec<&str> = std::iter::once("document").chain(names.iter().flatten().copied()).collect();
+        let batches = Box::new(batches(path, &read, COLUMN_ROWS)?);
+        Ok(JoinedColumns { path: path.to_owned(), names, batches, rest: ColumnPiece::empty(roles.len()) })
+    }
+
+    /// The next documents; nothing at the end.
+    ///
+    /// # Errors
+    /// The file cannot be decoded or lacks a column.
+    pub fn next_documents(&mut self) -> Result<Option<ColumnPiece>, RecordsError> {
+        let mut piece = std::mem::replace(&mut self.rest, ColumnPiece::empty(self.names.len()));
+        for batch in self.batches.by_ref() {
+            let batch = batch?;
+            piece.document.extend_from_slice(integers(&batch, "document", &self.path)?);
+            for (index, [loss, entropy]) in self.names.iter().enumerate() {
+                piece.losses[index].extend_from_slice(floats(&batch, loss, &self.path)?);
+                piece.entropies[index].extend_from_slice(floats(&batch, entropy, &self.path)?);
+            }
+            // The last document may go on in the next batch.
+            let last = piece.document.last().copied();
+            let whole = piece.document.partition_point(|document| Some(*document) < last);
+            if whole > 0 {
+                self.rest = piece.split_off(whole);
+                return Ok(Some(piece));
+            }
+        }
+        Ok((!piece.document.is_empty()).then_some(piece))
+    }
+}
+
+impl ColumnPiece {
+    fn empty(runs: usize) -> Self {
+        ColumnPiece {
+            document: Vec::new(),
+            losses: vec![Vec::new(); runs],
+            entropies: vec![Vec::new(); runs],
+        }
+    }
+
+    fn split_off(&mut self, row: usize) -> Self {
+        let columns = |columns: &mut Vec<Vec<f32>>| columns.iter_mut().map(|c| c.split_off(row)).collect();
+        ColumnPiece {
+            document: self.document.split_off(row),
+            losses: columns(&mut self.losses),
+            entropies: columns(&mut self.entropies),
+        }
+    }
+}
+
+/// The names of a role's losses and entropies on a basis.
+fn column_names(role: Role, basis: Basis) -> [&'static str; 2] {
+    let [as_scored, calibrated] = match role {
+        Role::A => [["loss_a", "entropy_a"], ["loss_calibrated_a", "entropy_calibrated_a"]],
+        Role::B => [["loss_b", "entropy_b"], ["loss_calibrated_b", "entropy_calibrated_b"]],
+        Role::Benchmark => [
+            ["loss_benchmark", "entropy_benchmark"],
+            ["loss_calibrated_benchmark", "entropy_calibrated_benchmark"],
+        ],
+        Role::Placebo => {
+            [["loss_placebo", "entropy_placebo"], ["loss_calibrated_placebo", "entropy_calibrated_placebo"]]
+        }
+        Role::Oracle => {
+            [["loss_oracle", "entropy_oracle"], ["loss_calibrated_oracle", "entropy_calibrated_oracle"]]
+        }
+    };
+    match basis {
+        Basis::AsScored => as_scored,
+        Basis::Calibrated => calibrated,
     }
 }

@@ -1,6 +1,6 @@
 //! The report as a sequence of blocks, the same for the page and for Markdown.
 
-use deltaloss_records::Role;
+use deltaloss_records::{Basis, Role};
 use deltaloss_stats::{Comparison, Heatmap, IntervalNote, PairCorrelation, SetupModel};
 
 use crate::caveats::window_difference;
@@ -11,6 +11,9 @@ use crate::prose::{Prose, in_words};
 use crate::table::{Cell, Column, Kind, Table};
 use crate::tables::{self, Weighing};
 use crate::view::{FEW_TOKENS, View, role_in_words};
+
+/// What a comparison on the calibrated basis is about.
+pub(crate) const CALIBRATED_IN_WORDS: &str = "Every loss, entropy and difference is that of the models calibrated: each model’s logits are divided by its own temperature, fitted on the discovery half.";
 
 /// A report before it is written.
 pub(crate) struct Story {
@@ -70,7 +73,11 @@ fn basis(view: View<'_>) -> Prose {
     let setup = &view.comparison.setup;
     let corpus =
         setup.models.first().map_or("a corpus without a name", |model| model.run.corpus.name.as_str());
-    let mut prose = Prose::new().text("Computed on ").strong(corpus).text(format!(
+    let prose = match setup.basis {
+        Basis::AsScored => Prose::new(),
+        Basis::Calibrated => Prose::new().strong(CALIBRATED_IN_WORDS).text(" "),
+    };
+    let mut prose = prose.text("Computed on ").strong(corpus).text(format!(
         ": {}, {} ({}) that every model predicted. ",
         format::counted(setup.documents, "document", "documents"),
         format::counted(setup.tokens, "token", "tokens"),
@@ -296,7 +303,10 @@ fn methods(view: View<'_>) -> Section {
         "Bits per byte are the total loss in bits over the UTF-8 bytes of the tokens; perplexity is exp(mean loss); top-1 accuracy is the share of tokens that no vocabulary entry outranks.".to_owned(),
         format!("Tokens fall into categories by the rules “{}”; the first rule that matches decides, so the categories share no token.", view.comparison.setup.rules),
         format!("Sentences name and count only groups with at least {FEW_TOKENS} tokens. A difference that rounds to 0.000 counts as none."),
-        "Losses are as the models gave them, not calibrated.".to_owned(),
+        match view.comparison.setup.basis {
+            Basis::AsScored => "Losses and entropies are as the models gave them, not calibrated; the table of the models says how far that matters.".to_owned(),
+            Basis::Calibrated => format!("{CALIBRATED_IN_WORDS} Expected calibration errors are given as scored and at the temperature."),
+        },
         intervals_in_words(&view.comparison.all.intervals, view.has_intervals()),
         "The same numbers at full precision lie beside this report: results.json, tables/*.csv, figures/*.svg.".to_owned(),
     ];

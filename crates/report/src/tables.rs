@@ -56,7 +56,9 @@ pub fn setup(comparison: &Comparison) -> Table {
         count("window_context_tokens", "Context").only_in_file(),
         count("window_stride_tokens", "Stride").only_in_file(),
         count("beginning_of_text", "Beginning of text").only_in_file(),
-        number("temperature", "Temperature", Plain).only_in_file(),
+        number("temperature", "Temperature", Significant),
+        Column::new("expected_calibration_error", "ECE", Kind::Estimate(Share)),
+        Column::new("expected_calibration_error_calibrated", "ECE at temperature", Kind::Estimate(Share)),
         text("engine", "Engine").only_in_file(),
         text("instruction_set", "Instruction set").only_in_file(),
         count("threads", "Threads").only_in_file(),
@@ -68,12 +70,17 @@ pub fn setup(comparison: &Comparison) -> Table {
         number("elapsed_seconds", "Elapsed (s)", Significant).only_in_file(),
         number("tokens_per_second", "Tokens a second", Significant).only_in_file(),
     ];
-    let rows = comparison.setup.models.iter().map(setup_row).collect();
-    Table { name: "setup", caption: "The models, as they were scored.".into(), columns, rows, is_data: true }
+    let rows = comparison.setup.models.iter().map(|model| setup_row(comparison, model)).collect();
+    let caption = "The models, as they were scored. Temperature: what their logits are best divided by, fitted on the discovery half; ECE: expected calibration error of the likeliest token, 15 bins.".into();
+    Table { name: "setup", caption, columns, rows, is_data: true }
 }
 
-fn setup_row(model: &deltaloss_stats::SetupModel) -> Vec<Cell> {
+fn setup_row(comparison: &Comparison, model: &deltaloss_stats::SetupModel) -> Vec<Cell> {
     let run = &model.run;
+    let reliability = comparison.all.reliability.iter().find(|found| found.role == model.role);
+    let as_scored = reliability.map(|found| found.as_scored.expected_calibration_error);
+    let calibrated = reliability.and_then(|found| found.calibrated.as_ref());
+    let calibrated = calibrated.map(|diagram| diagram.expected_calibration_error);
     let text = |text: &str| Cell::Text(text.to_owned());
     let count = |count: u64| Cell::Count(Some(count));
     vec![
@@ -97,6 +104,8 @@ fn setup_row(model: &deltaloss_stats::SetupModel) -> Vec<Cell> {
         Cell::Count(run.window.stride.map(u64::from)),
         Cell::Count(run.window.beginning_of_text.map(u64::from)),
         Cell::Number(run.temperature),
+        as_scored.map_or(Cell::Estimate(None), Cell::estimate),
+        calibrated.map_or(Cell::Estimate(None), Cell::estimate),
         text(&run.engine.version),
         text(&run.engine.instruction_set),
         count(run.engine.threads.into()),

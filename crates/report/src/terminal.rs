@@ -1,5 +1,6 @@
 //! The overall numbers and the categories as plain text for a terminal.
 
+use deltaloss_records::Basis;
 use deltaloss_stats::{Comparison, Estimate};
 
 use crate::escape;
@@ -25,6 +26,10 @@ pub fn terminal_summary(comparison: &Comparison, width: usize) -> String {
         out.push_str(&cut(&line, width));
         out.push('\n');
     }
+    if comparison.setup.basis == Basis::Calibrated {
+        out.push_str(&cut("Calibrated: losses and entropies of each model at its own temperature T.", width));
+        out.push('\n');
+    }
     if !comparison.all.categories.is_empty() {
         out.push('\n');
         out.push_str(&grid(&category_rows(view, width), width));
@@ -33,14 +38,18 @@ pub fn terminal_summary(comparison: &Comparison, width: usize) -> String {
 }
 
 fn overall_rows(view: View<'_>) -> Vec<Vec<String>> {
-    let header = ["model", "loss", "bits/byte", "top-1", "entropy"].map(str::to_owned).to_vec();
+    let header = ["model", "loss", "bits/byte", "top-1", "entropy", "T", "ECE"].map(str::to_owned).to_vec();
     let rows = view.comparison.all.overall.models.iter().map(|model| {
+        let run = view.comparison.setup.models.iter().find(|found| found.role == model.role);
+        let temperature = run.and_then(|run| run.run.temperature);
         vec![
             format!("{}: {}", model.role.name(), model.label),
             short(estimate(model.mean_loss_nats), NumberFormat::Nats),
             short(estimate(model.bits_per_byte), NumberFormat::Nats),
             short(estimate(model.top1_accuracy), NumberFormat::Share),
             short(estimate(model.mean_entropy_nats), NumberFormat::Nats),
+            short(temperature.map(Estimate::point), NumberFormat::Nats),
+            short(view.calibration_error(model.role), NumberFormat::Share),
         ]
     });
     std::iter::once(header).chain(rows).collect()

@@ -1,6 +1,6 @@
 //! A comparison as the report sees it: names for roles, pairs by role, what is there and what is not.
 
-use deltaloss_records::Role;
+use deltaloss_records::{Basis, Role};
 use deltaloss_stats::{Comparison, DeltaRow, Estimate, ModelSummary, PairSummary, SetupModel};
 
 /// Groups with fewer tokens than this are drawn faint, do not set a scale, and are neither named nor counted in
@@ -52,6 +52,16 @@ impl<'c> View<'c> {
     /// One model's summary on the joined tokens.
     pub(crate) fn summary(&self, role: Role) -> Option<&'c ModelSummary> {
         self.comparison.all.overall.models.iter().find(|summary| summary.role == role)
+    }
+
+    /// A model's expected calibration error on the comparison's basis.
+    pub(crate) fn calibration_error(&self, role: Role) -> Option<Estimate> {
+        let found = self.comparison.all.reliability.iter().find(|found| found.role == role)?;
+        let diagram = match self.comparison.setup.basis {
+            Basis::AsScored => Some(&found.as_scored),
+            Basis::Calibrated => found.calibrated.as_ref(),
+        };
+        diagram.map(|diagram| diagram.expected_calibration_error)
     }
 
     /// The summary of one pair.

@@ -3,12 +3,12 @@
 #![allow(dead_code, reason = "the example and the tests each use a part")]
 
 use deltaloss_records::{
-    CorpusInfo, EngineInfo, ModelInfo, RUN_SCHEMA, Role, RunInfo, TokenizerInfo, Totals, WindowInfo,
+    Basis, CorpusInfo, EngineInfo, ModelInfo, RUN_SCHEMA, Role, RunInfo, TokenizerInfo, Totals, WindowInfo,
 };
 use deltaloss_stats::{
     Brackets, Comparison, ConfidenceCell, ConfidenceRow, DeltaRow, EntropyDistribution, Estimate, Heatmap,
-    IntervalNote, ModelSummary, Overall, PairCorrelation, PairSummary, RESULTS_SCHEMA, Sections, Setup,
-    SetupModel,
+    IntervalNote, ModelSummary, Overall, PairCorrelation, PairSummary, RESULTS_SCHEMA, Reliability,
+    ReliabilityDiagram, Sections, Setup, SetupModel,
 };
 
 /// Role, label, mean loss, mean and median entropy, parameters, non-zero parameters.
@@ -112,6 +112,7 @@ fn sections() -> Sections {
         entropy: MODELS.iter().map(entropy).collect(),
         entropy_pairs: Vec::new(),
         confidence: CONFIDENCE.into_iter().map(confidence_row).collect(),
+        reliability: MODELS.iter().map(reliability).collect(),
     }
 }
 
@@ -162,7 +163,7 @@ pub(crate) fn identical() -> Comparison {
 /// Nothing was joined: every list is empty or holds nothing.
 pub(crate) fn empty() -> Comparison {
     let mut comparison = one_pair();
-    comparison.all.overall = Overall { models: Vec::new(), pairs: Vec::new() };
+    comparison.all.overall = Overall { models: Vec::new(), pairs: Vec::new(), placebo_difference: None };
     comparison.setup.tokens = 0;
     comparison.setup.documents = 0;
     comparison.all.correlation.clear();
@@ -335,6 +336,7 @@ fn setup() -> Setup {
         bytes: 2_714_849,
         left_out: 0,
         rules: "python-19".into(),
+        basis: Basis::AsScored,
     }
 }
 
@@ -364,7 +366,7 @@ fn run(&(role, label, loss, entropy, _, parameters, nonzero): &Model) -> RunInfo
             skipped: 0,
         },
         window: WindowInfo { context: 256, mode: "truncate".into(), stride: None, beginning_of_text: None },
-        temperature: None,
+        temperature: (role != Role::Placebo).then_some(0.5 + loss / 5.0),
         calibration: None,
         engine: EngineInfo {
             version: "deltaloss-native 0.1.0".into(),
@@ -380,6 +382,20 @@ fn run(&(role, label, loss, entropy, _, parameters, nonzero): &Model) -> RunInfo
         },
         elapsed_seconds: 412.7,
         tokens_per_second: 2_108.4,
+    }
+}
+
+fn reliability(&(role, label, loss, ..): &Model) -> Reliability {
+    let diagram = |error: f64| ReliabilityDiagram {
+        expected_calibration_error: Estimate::point(error),
+        overconfidence: Estimate::point(error / 2.0),
+        bins: Vec::new(),
+    };
+    Reliability {
+        role,
+        label: label.into(),
+        as_scored: diagram(loss / 50.0),
+        calibrated: (role != Role::Placebo).then(|| diagram(loss / 200.0)),
     }
 }
 

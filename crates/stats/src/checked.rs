@@ -1,8 +1,11 @@
 //! A join whose parts have been found to fit together, so that the analyses can index without looking.
 
-use deltaloss_records::{Joined, JoinedDocument, JoinedModel, Role};
+use std::ops::Range;
 
-use crate::CompareError;
+use deltaloss_records::{Basis, CalibratedColumns, Joined, JoinedDocument, JoinedModel, Role};
+
+use crate::nesting::nesting_depths;
+use crate::{CompareError, DocumentRows, ModelRows};
 
 #[cfg(test)]
 mod tests;
@@ -14,6 +17,8 @@ pub struct CheckedJoin<'a> {
     joined: &'a Joined,
     /// In the order of [`Role`]: a, b, then the others.
     models: Vec<&'a JoinedModel>,
+    /// Loss and entropy of each on the basis asked for.
+    on_basis: Vec<[&'a [f32]; 2]>,
 }
 
 impl<'a> CheckedJoin<'a> {
@@ -21,19 +26,24 @@ impl<'a> CheckedJoin<'a> {
     ///
     /// # Errors
     ///
-    /// When the join is empty, lacks a role, or contradicts itself; see [`CompareError`].
+    /// When the join lacks a role or contradicts itself; see [`CompareError`].
     pub fn new(joined: &'a Joined) -> Result<Self, CompareError> {
+        Self::on(joined, Basis::AsScored)
+    }
+
+    /// Checks a join, of which the losses and entropies on a basis are to be taken.
+    ///
+    /// # Errors
+    ///
+    /// As [`CheckedJoin::new`], or when a run has no temperature on the calibrated basis.
+    pub fn on(joined: &'a Joined, basis: Basis) -> Result<Self, CompareError> {
         let models = models_by_role(joined)?;
-        if joined.rows() == 0 {
-            return Err(CompareError::NoRows { left_out: joined.left_out });
-        }
         check_lengths(joined)?;
         check_documents(joined)?;
-        let checked = CheckedJoin { joined, models };
+        let on_basis = models.iter().map(|model| model.on(basis).ok_or_else(|| not_calibrated(model)));
+        let on_basis = on_basis.collect::<Result<_, _>>()?;
+        let checked = CheckedJoin { joined, models, on_basis };
         checked.check_finite()?;
-        if checked.bytes() == 0 {
-            return Err(CompareError::NoBytes { tokens: checked.rows() });
-        }
         Ok(checked)
     }
 
@@ -42,7 +52,7 @@ impl<'a> CheckedJoin<'a> {
         self.joined
     }
 
-    /// How many tokens were joined; at least one.
+    /// How many tokens were joined.
     pub fn rows(&self) -> usize {
         self.joined.rows()
     }
@@ -50,15 +60,6 @@ impl<'a> CheckedJoin<'a> {
     /// The documents of the corpus.
     pub fn documents(&self) -> &'a [JoinedDocument] {
         &self.joined.documents
-    }
-
-    /// The indices of the documents that have joined rows, ascending.
-    pub(crate) fn documents_with_rows(&self) -> impl Iterator<Item = usize> {
-        self.documents()
-            .iter()
-            .enumerate()
-            .filter(|(_, document)| !document.rows.is_empty())
-            .map(|(index, _)| index)
     }
 
     /// The runs: a, b, then the others in the order of [`Role`].
@@ -81,19 +82,93 @@ impl<'a> CheckedJoin<'a> {
         self.joined.model(Role::Placebo)
     }
 
-    /// UTF-8 bytes of the joined tokens.
-    pub fn bytes(&self) -> u64 {
-        (0..self.rows()).map(|row| self.token_bytes(row).len() as u64).sum()
-    }
-
     /// The bytes of row `row`'s token.
     pub fn token_bytes(&self, row: usize) -> &'a [u8] {
         self.joined.token_bytes(row)
     }
 
+    /// Hands over every document with rows; the first has index `first_document` in the corpus.
+    ///
+    /// `categories` must have a category for each row.
+    pub(crate) fn for_each_document(
+        &self,
+        first_document: u32,
+        categories: &[u8],
+        take: impl FnMut(&DocumentRows<'_>),
+    ) {
+        self.for_documents(0..self.documents().len(), first_document, categories, take);
+    }
+
+    /// Hands over the documents of a range that have rows.
+    pub(crate) fn for_documents(
+        &self,
+        documents: Range<usize>,
+        first_document: u32,
+        categories: &[u8],
+        mut take: impl FnMut(&DocumentRows<'_>),
+    ) {
+        let (mut depths, mut of_tokens) = (Vec::new(), Vec::new());
+        for (index, document) in documents.clone().zip(&self.documents()[documents]) {
+            let rows = document.rows.clone();
+            if rows.is_empty() {
+                continue;
+            }
+            nesting_depths(document.text.as_bytes(), &mut depths);
+            // A token without bytes may stand at the end of the text.
+            let depth = |&start: &u32| depths.get(start as usize).or(depths.last()).copied().unwrap_or(0);
+            of_tokens.clear();
+            of_tokens.extend(self.joined.byte_start[rows.clone()].iter().map(depth));
+            let models = self.models.iter().zip(&self.on_basis).map(|(model, [loss, entropy])| ModelRows {
+                role: model.role,
+                loss: &loss[rows.clone()],
+                entropy: &entropy[rows.clone()],
+                rank: &model.rank[rows.clone()],
+                top_token: &model.top_token[rows.clone()],
+                top_probability: &model.top_probability[rows.clone()],
+                top_probability_calibrated: model
+                    .calibrated
+                    .as_ref()
+                    .map(|columns| &columns.top_probability[rows.clone()]),
+            });
+            take(&DocumentRows {
+                document: first_document + index as u32,
+                split: document.split,
+                text: &document.text,
+                position: &self.joined.position[rows.clone()],
+                token: &self.joined.token[rows.clone()],
+                byte_start: &self.joined.byte_start[rows.clone()],
+                byte_end: &self.joined.byte_end[rows.clone()],
+                category: &categories[rows.clone()],
+                depth: &of_tokens,
+                models: &models.collect::<Vec<_>>(),
+            });
+        }
+    }
+
+    /// Divides the documents into at most `most` ranges of about as many rows.
+    pub(crate) fn pieces(&self, most: usize) -> Vec<Range<usize>> {
+        let rows = self.rows().div_ceil(most.max(1)).max(1);
+        let mut pieces = Vec::new();
+        let mut start = 0;
+        for (index, document) in self.documents().iter().enumerate() {
+            let first = self.documents()[start].rows.start;
+            if document.rows.end - first >= rows || index + 1 == self.documents().len() {
+                pieces.push(start..index + 1);
+                start = index + 1;
+            }
+        }
+        pieces
+    }
+
     fn check_finite(&self) -> Result<(), CompareError> {
         for model in &self.models {
-            for (column, values) in [("loss", &model.loss), ("entropy", &model.entropy)] {
+            let mut columns = vec![
+                ("loss", &model.loss),
+                ("entropy", &model.entropy),
+                ("top_probability", &model.top_probability),
+            ];
+            columns.extend(model.calibrated.iter().flat_map(calibrated_columns));
+            for (column, values) in columns {
                 if let Some(row) = values.iter().position(|value| !value.is_finite()) {
                     let document = &self.joined.documents[self.joined.document[row] as usize];
                     return Err(CompareError::NonFinite {
@@ -108,6 +183,19 @@ impl<'a> CheckedJoin<'a> {
         }
         Ok(())
     }
+}
+
+/// The columns at a run's temperature, with their names.
+fn calibrated_columns(columns: &CalibratedColumns) -> [(&'static str, &Vec<f32>); 3] {
+    [
+        ("loss_calibrated", &columns.loss),
+        ("entropy_calibrated", &columns.entropy),
+        ("top_probability_calibrated", &columns.top_probability),
+    ]
+}
+
+fn not_calibrated(model: &JoinedModel) -> CompareError {
+    CompareError::NotCalibrated { label: model.label.clone(), because: model.run.no_temperature_because() }
 }
 
 fn models_by_role(joined: &Joined) -> Result<Vec<&JoinedModel>, CompareError> {
@@ -141,14 +229,16 @@ fn check_lengths(joined: &Joined) -> Result<(), CompareError> {
     ];
     let of_join = shared.map(|(column, found)| ("the join".to_owned(), column, found));
     let of_models = joined.models.iter().flat_map(|model| {
-        let columns = [
+        let mut columns = vec![
             ("loss", model.loss.len()),
             ("entropy", model.entropy.len()),
             ("rank", model.rank.len()),
             ("top_token", model.top_token.len()),
             ("top_probability", model.top_probability.len()),
         ];
-        columns.map(|(column, found)| (format!("run `{}`", model.label), column, found))
+        let calibrated = model.calibrated.iter().flat_map(calibrated_columns);
+        columns.extend(calibrated.map(|(column, values)| (column, values.len())));
+        columns.into_iter().map(|(column, found)| (format!("run `{}`", model.label), column, found))
     });
     let expected = joined.rows();
     match of_join.into_iter().chain(of_models).find(|(_, _, found)| *found != expected) {

@@ -35,16 +35,18 @@ pub struct DocumentRows<'a> {
 pub struct ModelRows<'a> {
     /// What the run is.
     pub role: Role,
-    /// Loss of each token, nats.
+    /// Loss of each token on the comparison's basis, nats.
     pub loss: &'a [f32],
-    /// Entropy of the distribution each token was drawn from, nats.
+    /// Entropy of the distribution each token was drawn from, on the same basis, nats.
     pub entropy: &'a [f32],
     /// Vocabulary entries with a strictly larger logit than each token.
     pub rank: &'a [u32],
     /// The likeliest entry at each token.
     pub top_token: &'a [u32],
-    /// Its probability.
+    /// Its probability, as scored on either basis.
     pub top_probability: &'a [f32],
+    /// The same at the run's temperature, where the run has one.
+    pub top_probability_calibrated: Option<&'a [f32]>,
 }
 
 impl<'a> DocumentRows<'a> {

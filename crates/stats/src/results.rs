@@ -3,11 +3,13 @@
 //! Losses, entropies and differences are in nats. Δ is always loss of the first model named minus loss of
 //! the second, so Δ < 0 means that the first wins.
 
-use deltaloss_records::{Role, RunInfo};
+use deltaloss_records::{Basis, Role, RunInfo};
 use serde::{Deserialize, Serialize};
 
+mod reliability;
 mod tables;
 
+pub use reliability::*;
 pub use tables::*;
 
 /// The schema name of `results.json`. (Version 1 had one set of sections and no tests.)
@@ -59,6 +61,10 @@ pub struct Sections {
     pub entropy_pairs: Vec<EntropyPair>,
     /// Analysis 6.
     pub confidence: Vec<ConfidenceRow>,
+    /// Analysis 8: whether each model's probabilities mean what they say, in the order of `setup.models`; the same on
+    /// either basis.
+    #[serde(default)]
+    pub reliability: Vec<Reliability>,
 }
 
 /// A number with room for its uncertainty.
@@ -129,6 +135,10 @@ pub struct Setup {
     pub left_out: u64,
     /// Name of the category rules.
     pub rules: String,
+    /// What every loss, entropy and difference is of, but for `reliability`: the models as scored, or each at its own
+    /// temperature.
+    #[serde(default)]
+    pub basis: Basis,
 }
 
 /// One run of a comparison.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps in vain")]
 
 mod bad_input;
+mod calibration;
 mod comparison;
 mod demonstration;
 mod scoring;

@@ -132,30 +132,34 @@ fn the_join_carries_both_and_takes_its_difference_on_one_basis() {
         [&[0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0][..], &[0.75; 8]]
     );
     let path = folder.path().join("joined.parquet");
-    for (basis, first) in [(Basis::AsScored, 1.0 - 1.0), (Basis::Calibrated, 0.5 - 3.0)] {
-        write_joined(&path, &joined, basis, &[0; 8], &["all".into()]).unwrap();
+    let written = |joined: &Joined, basis: Basis| {
+        let runs: Vec<_> =
+            joined.models.iter().map(|model| (model.role, model.calibrated.is_some())).collect();
+        let mut writer = JoinedWriter::create(&path, &runs, basis, &["all".into()]).unwrap();
+        writer.write(joined, 0, &[0; 8])?;
+        writer.close()
+    };
+    for (basis, delta) in [(Basis::AsScored, 1.0 - 1.0), (Basis::Calibrated, 0.5 - 3.0)] {
+        written(&joined, basis).unwrap();
         let file = fs::File::open(&path).unwrap();
         let mut reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
         let batch = reader.next().unwrap().unwrap();
         let float = |name: &str| batch.column_by_name(name).unwrap().as_primitive::<Float32Type>().value(0);
-        assert_eq!(
-            [float("loss_a"), float("loss_calibrated_a"), float("top_probability_calibrated_b")],
-            [1.0, 0.5, 0.125]
-        );
-        assert_eq!(batch.column_by_name("delta").unwrap().as_primitive::<Float64Type>().value(0), first);
+        let found = [float("loss_a"), float("loss_calibrated_a"), float("top_probability_calibrated_b")];
+        assert_eq!(found, [1.0, 0.5, 0.125]);
+        assert_eq!(batch.column_by_name("delta").unwrap().as_primitive::<Float64Type>().value(0), delta);
+        let mut columns = JoinedColumns::open(&path, &[Role::A, Role::B], basis).unwrap();
+        let piece = columns.next_documents().unwrap().unwrap();
+        assert_eq!(f64::from(piece.losses[0][0]) - f64::from(piece.losses[1][0]), delta);
+        assert_eq!(piece.entropies[0][0], if basis == Basis::Calibrated { 0.75 } else { 0.5 });
     }
     let joined = join(runs(&plain)).unwrap();
-    write_joined(&path, &joined, Basis::AsScored, &[0; 8], &["all".into()]).unwrap();
+    written(&joined, Basis::AsScored).unwrap();
     let file = fs::File::open(&path).unwrap();
     let schema = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().schema().clone();
-    assert!(
-        schema.field_with_name("loss_calibrated_a").is_ok()
-            && schema.field_with_name("loss_calibrated_b").is_err()
-    );
-    let said =
-        write_joined(&path, &joined, Basis::Calibrated, &[0; 8], &["all".into()]).unwrap_err().to_string();
-    assert!(
-        said.contains("the run of B has no temperature (it was too cold)") && said.contains("--calibrated"),
-        "{said}"
-    );
+    let has = |name: &str| schema.field_with_name(name).is_ok();
+    assert!(has("loss_calibrated_a") && !has("loss_calibrated_b"));
+    let said = written(&joined, Basis::Calibrated).unwrap_err().to_string();
+    assert!(said.contains("the run of B has no temperature (it was too cold)"), "{said}");
+    assert!(said.contains("--calibrated"), "{said}");
 }

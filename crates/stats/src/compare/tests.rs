@@ -4,13 +4,11 @@ use deltaloss_records::Role;
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{FOUR, any_join, close, join_of, model_mut};
-use crate::{ConfidenceCell, Estimate};
+use crate::ConfidenceCell;
+use crate::testing::{FOUR, any_join, close, compared, join_of, model_mut};
 
 fn compare_all(joined: &Joined) -> Comparison {
-    let rules = Rules::builtin();
-    let categories = classify_rows(joined, &rules).unwrap();
-    compare(joined, &rules, &categories, &Options::default()).unwrap()
+    compared(joined, &Options::default())
 }
 
 #[test]
@@ -22,7 +20,7 @@ fn a_small_join_by_hand() {
     join.left_out = 3;
     let found = compare_all(&join);
     assert_eq!(found.schema, RESULTS_SCHEMA);
-    let Setup { documents, tokens, bytes, left_out, rules, models } = &found.setup;
+    let Setup { documents, tokens, bytes, left_out, rules, models, .. } = &found.setup;
     assert_eq!((*documents, *tokens, *bytes, *left_out, rules.as_str()), (3, 8, 20, 3, "python"));
     assert_eq!(models.iter().map(|model| model.role).collect::<Vec<_>>(), FOUR);
     assert_eq!(models[1].run, join.models[1].run);
