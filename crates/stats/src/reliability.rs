@@ -40,19 +40,20 @@ impl ReliabilitySums {
 
     /// The diagrams of a set of documents.
     pub(crate) fn finish(&self, models: &[Labelled<'_>], resamples: &Resamples) -> Vec<Reliability> {
-        let of_model = |(index, &(role, label)): (usize, &Labelled<'_>)| Reliability {
-            role,
-            label: label.to_owned(),
-            as_scored: self.diagram(index, resamples),
-            // A run with a temperature has every token at it.
-            calibrated: Some(self.diagram(self.models + index, resamples))
-                .filter(ReliabilityDiagram::has_tokens),
+        let of_model = |(index, &(role, label)): (usize, &Labelled<'_>)| {
+            Some(Reliability {
+                role,
+                label: label.to_owned(),
+                as_scored: self.diagram(index, resamples)?,
+                calibrated: self.diagram(self.models + index, resamples),
+            })
         };
-        models.iter().enumerate().map(of_model).collect()
+        models.iter().enumerate().filter_map(of_model).collect()
     }
 
-    /// The diagram at a place of the table: those as scored come first.
-    fn diagram(&self, place: usize, resamples: &Resamples) -> ReliabilityDiagram {
+    /// The diagram at a place of the table, where those as scored come first; nothing without a token, as of a run without a
+    /// temperature.
+    fn diagram(&self, place: usize, resamples: &Resamples) -> Option<ReliabilityDiagram> {
         let cells: Vec<Cell<OF_DIAGRAM>> =
             self.table.cells(resamples, |row| std::array::from_fn(|sum| row[place * OF_DIAGRAM + sum]));
         let mut totals = [0.0; OF_DIAGRAM];
@@ -60,6 +61,9 @@ impl ReliabilitySums {
             for (total, sum) in totals.iter_mut().zip(cell.sums) {
                 *total += sum;
             }
+        }
+        if (0..BINS).all(|bin| totals[OF_BIN * bin] == 0.0) {
+            return None;
         }
         let signs: [f64; BINS] = std::array::from_fn(|bin| {
             let [_, hits, probability] = of_bin(&totals, bin);
@@ -74,23 +78,14 @@ impl ReliabilitySums {
                     .map(|(bin, [_, hits, probability])| weight(bin) * (hits - probability));
                 Cell { document: cell.document, sums: [gap.sum(), bins().map(|[tokens, ..]| tokens).sum()] }
             };
-            Resampled::<2>::new(cells.iter().map(sums).collect(), resamples).ratio(
-                |sums| sums[0],
-                1,
-                resamples,
-            )
+            let sums = Resampled::<2>::new(cells.iter().map(sums).collect(), resamples);
+            sums.ratio(|sums| sums[0], 1, resamples)
         };
-        ReliabilityDiagram {
+        Some(ReliabilityDiagram {
             expected_calibration_error: ratio(&|bin| signs[bin]),
             overconfidence: ratio(&|_| -1.0),
             bins: (0..BINS).map(|bin| bin_row(bin, &totals, &cells, resamples)).collect(),
-        }
-    }
-}
-
-impl ReliabilityDiagram {
-    fn has_tokens(&self) -> bool {
-        self.bins.iter().any(|bin| bin.tokens > 0)
+        })
     }
 }
 
