@@ -85,24 +85,39 @@ impl Block {
     }
 }
 
-/// `sums[key, i] += Σ_lane weights[key, lane]·rows[first + lane, i]`.
+/// `sums[key, i] += Σ_lane weights[key, lane]·rows[first + lane, i]`, for two sets of weights, rows and sums at once: that
+/// many independent sums hide the latency of a multiply-add.
 #[inline(always)]
-fn add_outer<V: Vector>(weights: &[f32], rows: &[f32], sizes: Sizes, first: usize, sums: &mut [f32]) {
+fn add_outer<V: Vector>(
+    weights: [&[f32]; 2],
+    rows: [&[f32]; 2],
+    sizes: Sizes,
+    first: usize,
+    sums: [&mut [f32]; 2],
+) {
     let width = sizes.width;
-    let rows = &rows[first * width..][..QUERIES * width];
-    for (weights, sums) in weights.chunks_exact(KEYS * QUERIES).zip(sums.chunks_exact_mut(KEYS * width)) {
-        let weights: [&[f32]; KEYS] = std::array::from_fn(|j| &weights[j * QUERIES..][..QUERIES]);
+    let [rows_a, rows_b] = rows;
+    let (rows_a, rows_b) =
+        (&rows_a[first * width..][..QUERIES * width], &rows_b[first * width..][..QUERIES * width]);
+    let [sums_a, sums_b] = sums;
+    let weights = weights[0].chunks_exact(KEYS * QUERIES).zip(weights[1].chunks_exact(KEYS * QUERIES));
+    let sums = sums_a.chunks_exact_mut(KEYS * width).zip(sums_b.chunks_exact_mut(KEYS * width));
+    for ((weights_a, weights_b), (sums_a, sums_b)) in weights.zip(sums) {
         for chunk in (0..width).step_by(LANES) {
-            let mut own = [V::splat(0.0); KEYS];
-            for (lane, row) in rows.chunks_exact(width).enumerate().take(QUERIES) {
-                let row = V::load(&row[chunk..]);
+            let (mut own_a, mut own_b) = ([V::splat(0.0); KEYS], [V::splat(0.0); KEYS]);
+            for lane in 0..QUERIES {
+                let row_a = V::load(&rows_a[lane * width + chunk..]);
+                let row_b = V::load(&rows_b[lane * width + chunk..]);
                 for j in 0..KEYS {
-                    own[j] = V::splat(weights[j][lane]).multiply_add(row, own[j]);
+                    own_a[j] = V::splat(weights_a[j * QUERIES + lane]).multiply_add(row_a, own_a[j]);
+                    own_b[j] = V::splat(weights_b[j * QUERIES + lane]).multiply_add(row_b, own_b[j]);
                 }
             }
-            for (own, sums) in own.iter().zip(sums.chunks_exact_mut(width)) {
-                let sums = &mut sums[chunk..];
-                V::load(sums).add(*own).store(sums);
+            for (own, sums) in [(own_a, &mut *sums_a), (own_b, &mut *sums_b)] {
+                for (own, sums) in own.iter().zip(sums.chunks_exact_mut(width)) {
+                    let sums = &mut sums[chunk..];
+                    V::load(sums).add(*own).store(sums);
+                }
             }
         }
     }
@@ -155,8 +170,9 @@ fn causal_attention_gradient_body<V: Vector>(
             let (weights, d_scores) = (&block.weights[..len], &block.d_scores[..len]);
             mix::<V>(&head.keys.rows, d_scores, sizes, &mut block.d_queries);
             scatter(&block.d_queries, &[scale; QUERIES], sizes, first, d_qkv, 3 * row, h * d);
-            add_outer::<V>(d_scores, &head.queries.rows, sizes, first, &mut head.d_keys);
-            add_outer::<V>(weights, &head.d_out.rows, sizes, first, &mut head.d_values);
+            let rows = [&head.queries.rows[..], &head.d_out.rows[..]];
+            let sums = [&mut head.d_keys[..], &mut head.d_values[..]];
+            add_outer::<V>([d_scores, weights], rows, sizes, first, sums);
         }
         for (t, d_qkv) in d_qkv.chunks_exact_mut(3 * row).enumerate() {
             // The queries were scaled when they were gathered.
