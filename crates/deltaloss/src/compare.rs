@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use deltaloss_checkpoint::read_bounded;
 use deltaloss_records::{FolderKind, Role, Run, StagedFolder, join, write_joined};
-use deltaloss_stats::{Comparison, Options, RESULTS_SCHEMA, Rules, classify_rows, compare};
+use deltaloss_stats::{Comparison, Options, Rules, classify_rows, compare};
 
 use crate::error::Error;
 
@@ -15,7 +15,7 @@ const LARGEST_RULES: u64 = 16 << 20;
 const COMPARISON: FolderKind = FolderKind {
     name: "comparison",
     marker: "results.json",
-    schema: RESULTS_SCHEMA,
+    schema: "deltaloss.results/",
     entries: &["figures", "joined.parquet", "report.html", "report.md", "results.json", "tables"],
     required: &["report.html"],
 };

@@ -5,7 +5,7 @@ use std::path::Path;
 use deltaloss_corpus::{Corpus, CorpusOptions, CorpusSource};
 use deltaloss_lm::{Progress, ScoreOptions};
 use deltaloss_records::{FolderKind, Role, StagedFolder};
-use deltaloss_stats::{Comparison, RESULTS_SCHEMA};
+use deltaloss_stats::Comparison;
 
 use crate::compare::{CompareOptions, write_comparison};
 use crate::error::Error;
@@ -18,7 +18,7 @@ pub const DEMO_DOCUMENTS: u64 = 120;
 const DEMONSTRATION: FolderKind = FolderKind {
     name: "demonstration",
     marker: "results.json",
-    schema: RESULTS_SCHEMA,
+    schema: "deltaloss.results/",
     entries: &["figures", "joined.parquet", "report.html", "report.md", "results.json", "runs", "tables"],
     required: &["report.html", "runs"],
 };

@@ -16,7 +16,7 @@
 //! }
 //! let options = CompareOptions::new("runs/sparse", "runs/dense");
 //! let comparison = compare_runs(&options, Path::new("comparison"), false)?;
-//! println!("mean difference {:.4} nats", comparison.overall.pairs[0].mean_delta_nats.value);
+//! println!("mean difference {:.4} nats", comparison.all.overall.pairs[0].mean_delta_nats.value);
 //! # Ok::<(), deltaloss::Error>(())
 //! ```
 //!

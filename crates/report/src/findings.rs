@@ -92,7 +92,7 @@ fn equivalence_in_words(test: Equivalence) -> String {
 
 /// Where a wins most and loses most.
 fn categories(view: View<'_>) -> Option<Prose> {
-    let all = &view.comparison.categories;
+    let all = &view.comparison.all.categories;
     let rows = rows_with_enough_tokens(all);
     if rows.is_empty() {
         return None;
@@ -166,7 +166,7 @@ fn ordered<'r>(rows: &[(&'r DeltaRow, f64)], keep: impl Fn(f64) -> bool) -> Vec<
 
 /// What closing brackets show: the trend over how many a token holds.
 fn brackets(view: View<'_>) -> Option<Prose> {
-    let mut rows = rows_with_enough_tokens(&view.comparison.brackets.by_count);
+    let mut rows = rows_with_enough_tokens(&view.comparison.all.brackets.by_count);
     rows.reverse(); // the table has most brackets first; the sentence counts up
     if rows.is_empty() {
         return None;
@@ -210,7 +210,7 @@ fn brackets(view: View<'_>) -> Option<Prose> {
 /// Who is sharper.
 fn entropy(view: View<'_>) -> Option<Prose> {
     let numbers = |role| {
-        let model = view.comparison.entropy.iter().find(|model| model.role == role)?;
+        let model = view.comparison.all.entropy.iter().find(|model| model.role == role)?;
         Some((value(model.mean_nats)?, value(model.median_nats)?))
     };
     let (a, b) = (numbers(Role::A)?, numbers(Role::B)?);
@@ -239,7 +239,7 @@ fn entropy(view: View<'_>) -> Option<Prose> {
 
 /// What happens where one is confident and the other is not.
 fn confidence(view: View<'_>) -> Option<Prose> {
-    let rows = &view.comparison.confidence;
+    let rows = &view.comparison.all.confidence;
     if rows.is_empty() {
         return None;
     }

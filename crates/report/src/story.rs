@@ -113,7 +113,7 @@ fn limits(view: View<'_>) -> Prose {
     let intervals = if view.has_intervals() {
         Prose::new().text("Brackets hold 95 % intervals over the choice of documents, each taken for itself: among many, some exclude zero by chance. A number without brackets carries none. ")
     } else {
-        let why = match &view.comparison.intervals.none_because {
+        let why = match &view.comparison.all.intervals.none_because {
             Some(reason) => format!(": {reason}."),
             None => ".".to_owned(),
         };
@@ -200,7 +200,7 @@ fn correlation(view: View<'_>) -> Section {
     let entries = "A vocabulary entry lies at the mean losses of its occurrences and adds all of them to its cell; r counts every entry once.";
     let occurrences = "Each occurrence of a token lies at its own two losses; r is over occurrences.";
     let outside = |grid: fn(&PairCorrelation) -> &Heatmap| {
-        comparison.correlation.iter().map(|pair| grid(pair).outside).max().unwrap_or(0)
+        comparison.all.correlation.iter().map(|pair| grid(pair).outside).max().unwrap_or(0)
     };
     let blocks = vec![
         Block::Paragraph(Prose::new().text(
@@ -297,7 +297,7 @@ fn methods(view: View<'_>) -> Section {
         format!("Tokens fall into categories by the rules “{}”; the first rule that matches decides, so the categories share no token.", view.comparison.setup.rules),
         format!("Sentences name and count only groups with at least {FEW_TOKENS} tokens. A difference that rounds to 0.000 counts as none."),
         "Losses are as the models gave them, not calibrated.".to_owned(),
-        intervals_in_words(&view.comparison.intervals, view.has_intervals()),
+        intervals_in_words(&view.comparison.all.intervals, view.has_intervals()),
         "The same numbers at full precision lie beside this report: results.json, tables/*.csv, figures/*.svg.".to_owned(),
     ];
     let blocks = vec![Block::List(items.into_iter().map(|item| Prose::new().text(item)).collect())];

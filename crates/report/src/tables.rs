@@ -122,7 +122,7 @@ pub fn overall_models(comparison: &Comparison) -> Table {
         Column::new("mean_entropy_nats", "Mean entropy (nats)", Kind::Estimate(Nats)),
         Column::new("median_entropy_nats", "Median entropy (nats)", Kind::Estimate(Nats)),
     ];
-    let rows = comparison.overall.models.iter().map(|model| {
+    let rows = comparison.all.overall.models.iter().map(|model| {
         vec![
             Cell::Text(model.role.name().to_owned()),
             Cell::Text(model.label.clone()),
@@ -152,7 +152,7 @@ pub fn overall_pairs(comparison: &Comparison) -> Table {
         Column::new("equivalence_p_value", "Equivalence, p", Kind::Number(Nats)),
         Column::new("equivalent", "Equivalent", Kind::Text),
     ];
-    let rows = comparison.overall.pairs.iter().map(|pair| {
+    let rows = comparison.all.overall.pairs.iter().map(|pair| {
         vec![
             Cell::Text(view.label(pair.first)),
             Cell::Text(view.label(pair.second)),
@@ -165,7 +165,7 @@ pub fn overall_pairs(comparison: &Comparison) -> Table {
         ]
     });
     let mut caption = "Pairs of models. Δ < 0: the first has the lower loss.".to_owned();
-    if let Some(test) = comparison.overall.pairs.iter().find_map(|pair| pair.equivalence) {
+    if let Some(test) = comparison.all.overall.pairs.iter().find_map(|pair| pair.equivalence) {
         caption.push_str(&format!(
             " Equivalence: two one-sided tests of |mean Δ| < {} nats.",
             Plain.write(test.margin_nats)
@@ -194,7 +194,7 @@ pub fn correlation(comparison: &Comparison) -> Table {
         Column::new("tokens_outside_grid_occurrences", "Outside the grid, occurrences", Kind::Count)
             .only_in_file(),
     ];
-    let rows = comparison.correlation.iter().map(|pair| {
+    let rows = comparison.all.correlation.iter().map(|pair| {
         vec![
             Cell::Text(view.label(pair.x)),
             Cell::Text(view.label(pair.y)),
@@ -219,7 +219,7 @@ pub fn categories(comparison: &Comparison) -> Table {
         "categories",
         caption,
         Column::new("category", "Category", Kind::Text),
-        &comparison.categories,
+        &comparison.all.categories,
     )
 }
 
@@ -227,7 +227,7 @@ pub fn categories(comparison: &Comparison) -> Table {
 pub fn brackets_by_token(comparison: &Comparison) -> Table {
     let caption = with_placebo(comparison, "Tokens made only of closing brackets.");
     let first = Column::new("token", "Token", Kind::Token);
-    delta_table(comparison, "brackets_by_token", caption, first, &comparison.brackets.by_token)
+    delta_table(comparison, "brackets_by_token", caption, first, &comparison.all.brackets.by_token)
 }
 
 /// ΔLoss by the number of closing brackets in a token.
@@ -237,7 +237,7 @@ pub fn brackets_by_count(comparison: &Comparison) -> Table {
         "Tokens of closing brackets, colons and white space, by how many closing brackets they hold.",
     );
     let first = Column::new("closing_brackets", "Closing brackets", Kind::Text);
-    delta_table(comparison, "brackets_by_count", caption, first, &comparison.brackets.by_count)
+    delta_table(comparison, "brackets_by_count", caption, first, &comparison.all.brackets.by_count)
 }
 
 /// ΔLoss of tokens that hold a closing bracket, by nesting depth.
@@ -247,7 +247,7 @@ pub fn brackets_by_depth(comparison: &Comparison) -> Table {
         "Tokens that hold a closing bracket, by the nesting depth where they start.",
     );
     let first = Column::new("depth", "Depth", Kind::Text);
-    delta_table(comparison, "brackets_by_depth", caption, first, &comparison.brackets.by_depth)
+    delta_table(comparison, "brackets_by_depth", caption, first, &comparison.all.brackets.by_depth)
 }
 
 /// A caption that says what the placebo's column is, where there is one.
@@ -307,7 +307,7 @@ pub fn entropy(comparison: &Comparison) -> Table {
         Column::new("median_nats", "Median (nats)", Kind::Estimate(Nats)),
         Column::new("share_below_0_2_nats", "Below 0.2 nats", Kind::Estimate(Share)),
     ];
-    let rows = comparison.entropy.iter().map(|model| {
+    let rows = comparison.all.entropy.iter().map(|model| {
         vec![
             Cell::Text(model.role.name().to_owned()),
             Cell::Text(model.label.clone()),
@@ -329,7 +329,7 @@ pub fn entropy_density(comparison: &Comparison) -> Table {
         Column::new("density_per_nat", "Density (per nat)", Kind::Number(Significant)),
     ];
     let mut rows = Vec::new();
-    for model in &comparison.entropy {
+    for model in &comparison.all.entropy {
         for (entropy, density) in model.grid_nats.iter().zip(&model.density_per_nat) {
             rows.push(vec![
                 Cell::Text(model.role.name().to_owned()),
@@ -372,7 +372,7 @@ pub fn confidence(comparison: &Comparison) -> Table {
             columns.push(if placebo && !view.has_placebo() { column.only_in_file() } else { column });
         }
     }
-    let rows = comparison.confidence.iter().map(|row| {
+    let rows = comparison.all.confidence.iter().map(|row| {
         let mut cells =
             vec![Cell::Number(Some(row.confident_below_nats)), Cell::Number(Some(row.uncertain_above_nats))];
         let pairs = [

@@ -18,14 +18,14 @@ const ROOM_FOR_INTERVALS: usize = 80;
 pub fn terminal_summary(comparison: &Comparison, width: usize) -> String {
     let view = View::new(comparison);
     let mut out = grid(&overall_rows(view), width);
-    for pair in &comparison.overall.pairs {
+    for pair in &comparison.all.overall.pairs {
         let (first, second) = (view.short_label(pair.first), view.short_label(pair.second));
         let number = estimate(pair.mean_delta_nats);
         let line = format!("Δ = {first} − {second}: {}", NumberFormat::Delta.write_estimate(number));
         out.push_str(&cut(&line, width));
         out.push('\n');
     }
-    if !comparison.categories.is_empty() {
+    if !comparison.all.categories.is_empty() {
         out.push('\n');
         out.push_str(&grid(&category_rows(view, width), width));
     }
@@ -34,7 +34,7 @@ pub fn terminal_summary(comparison: &Comparison, width: usize) -> String {
 
 fn overall_rows(view: View<'_>) -> Vec<Vec<String>> {
     let header = ["model", "loss", "bits/byte", "top-1", "entropy"].map(str::to_owned).to_vec();
-    let rows = view.comparison.overall.models.iter().map(|model| {
+    let rows = view.comparison.all.overall.models.iter().map(|model| {
         vec![
             format!("{}: {}", model.role.name(), model.label),
             short(estimate(model.mean_loss_nats), NumberFormat::Nats),
@@ -55,7 +55,7 @@ fn category_rows(view: View<'_>, width: usize) -> Vec<Vec<String>> {
     if view.has_placebo() {
         header.push(if with_interval { "placebo" } else { "placebo Δ" }.into());
     }
-    let rows = view.comparison.categories.iter().map(|row| {
+    let rows = view.comparison.all.categories.iter().map(|row| {
         let mut cells = vec![
             row.name.clone(),
             format::count(row.tokens),

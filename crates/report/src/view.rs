@@ -51,18 +51,19 @@ impl<'c> View<'c> {
 
     /// One model's summary on the joined tokens.
     pub(crate) fn summary(&self, role: Role) -> Option<&'c ModelSummary> {
-        self.comparison.overall.models.iter().find(|summary| summary.role == role)
+        self.comparison.all.overall.models.iter().find(|summary| summary.role == role)
     }
 
     /// The summary of one pair.
     pub(crate) fn pair(&self, first: Role, second: Role) -> Option<&'c PairSummary> {
-        self.comparison.overall.pairs.iter().find(|pair| pair.first == first && pair.second == second)
+        self.comparison.all.overall.pairs.iter().find(|pair| pair.first == first && pair.second == second)
     }
 
     /// Whether the differences of this comparison carry intervals.
     pub(crate) fn has_intervals(&self) -> bool {
-        let pairs = self.comparison.overall.pairs.iter().filter_map(|pair| estimate(pair.mean_delta_nats));
-        let rows = self.comparison.categories.iter().filter_map(|row| row.delta_nats);
+        let pairs =
+            self.comparison.all.overall.pairs.iter().filter_map(|pair| estimate(pair.mean_delta_nats));
+        let rows = self.comparison.all.categories.iter().filter_map(|row| row.delta_nats);
         pairs.chain(rows).any(|estimate| estimate.interval.is_some())
     }
 }

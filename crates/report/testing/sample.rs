@@ -7,7 +7,8 @@ use deltaloss_records::{
 };
 use deltaloss_stats::{
     Brackets, Comparison, ConfidenceCell, ConfidenceRow, DeltaRow, EntropyDistribution, Estimate, Heatmap,
-    IntervalNote, ModelSummary, Overall, PairCorrelation, PairSummary, RESULTS_SCHEMA, Setup, SetupModel,
+    IntervalNote, ModelSummary, Overall, PairCorrelation, PairSummary, RESULTS_SCHEMA, Sections, Setup,
+    SetupModel,
 };
 
 /// Role, label, mean loss, mean and median entropy, parameters, non-zero parameters.
@@ -88,6 +89,17 @@ pub(crate) fn comparison() -> Comparison {
     Comparison {
         schema: RESULTS_SCHEMA.to_owned(),
         setup: setup(),
+        all: sections(),
+        discovery: None,
+        confirmation: None,
+    }
+}
+
+fn sections() -> Sections {
+    Sections {
+        documents: 4_982,
+        tokens: 870_144,
+        bytes: 2_714_849,
         intervals: IntervalNote::default(),
         overall: overall(),
         correlation: correlation(),
@@ -98,6 +110,7 @@ pub(crate) fn comparison() -> Comparison {
             by_depth: BRACKET_DEPTHS.into_iter().map(delta_row).collect(),
         },
         entropy: MODELS.iter().map(entropy).collect(),
+        entropy_pairs: Vec::new(),
         confidence: CONFIDENCE.into_iter().map(confidence_row).collect(),
     }
 }
@@ -107,14 +120,14 @@ pub(crate) fn one_pair() -> Comparison {
     let mut comparison = comparison();
     let pair = [Role::A, Role::B];
     comparison.setup.models.retain(|model| pair.contains(&model.role));
-    comparison.overall.models.retain(|model| pair.contains(&model.role));
-    comparison.overall.pairs.truncate(1);
-    comparison.correlation.truncate(1);
-    comparison.entropy.retain(|model| pair.contains(&model.role));
+    comparison.all.overall.models.retain(|model| pair.contains(&model.role));
+    comparison.all.overall.pairs.truncate(1);
+    comparison.all.correlation.truncate(1);
+    comparison.all.entropy.retain(|model| pair.contains(&model.role));
     for row in delta_rows(&mut comparison) {
         row.placebo_delta_nats = None;
     }
-    for row in &mut comparison.confidence {
+    for row in &mut comparison.all.confidence {
         row.placebo_confident = None;
         row.b_confident_over_placebo = None;
     }
@@ -127,20 +140,20 @@ pub(crate) fn identical() -> Comparison {
     for model in &mut comparison.setup.models {
         model.label = "same".into();
     }
-    for model in &mut comparison.overall.models {
+    for model in &mut comparison.all.overall.models {
         *model = ModelSummary { role: model.role, label: "same".into(), ..summary(&MODELS[0]) };
     }
-    comparison.overall.pairs = vec![pair(Role::A, Role::B, 0.0, 0.0, 0.0)];
+    comparison.all.overall.pairs = vec![pair(Role::A, Role::B, 0.0, 0.0, 0.0)];
     for row in delta_rows(&mut comparison) {
         row.loss_a_nats = row.loss_b_nats;
         row.delta_nats = Some(Estimate::point(0.0));
         row.share_of_gap = None;
     }
-    for model in &mut comparison.entropy {
+    for model in &mut comparison.all.entropy {
         *model = EntropyDistribution { role: model.role, label: "same".into(), ..entropy(&MODELS[0]) };
     }
-    for row in &mut comparison.confidence {
-        let none = ConfidenceCell { tokens: 0, delta_nats: None };
+    for row in &mut comparison.all.confidence {
+        let none = ConfidenceCell::default();
         (row.a_confident, row.b_confident) = (none, none);
     }
     comparison
@@ -149,14 +162,14 @@ pub(crate) fn identical() -> Comparison {
 /// Nothing was joined: every list is empty or holds nothing.
 pub(crate) fn empty() -> Comparison {
     let mut comparison = one_pair();
-    comparison.overall = Overall { models: Vec::new(), pairs: Vec::new() };
+    comparison.all.overall = Overall { models: Vec::new(), pairs: Vec::new() };
     comparison.setup.tokens = 0;
     comparison.setup.documents = 0;
-    comparison.correlation.clear();
-    comparison.categories.clear();
-    comparison.brackets = Brackets { by_token: Vec::new(), by_count: Vec::new(), by_depth: Vec::new() };
-    comparison.entropy.clear();
-    comparison.confidence.clear();
+    comparison.all.correlation.clear();
+    comparison.all.categories.clear();
+    comparison.all.brackets = Brackets { by_token: Vec::new(), by_count: Vec::new(), by_depth: Vec::new() };
+    comparison.all.entropy.clear();
+    comparison.all.confidence.clear();
     comparison
 }
 
@@ -189,10 +202,10 @@ pub(crate) fn hostile() -> Comparison {
             *field = text.into();
         }
     }
-    for (index, model) in comparison.overall.models.iter_mut().enumerate() {
+    for (index, model) in comparison.all.overall.models.iter_mut().enumerate() {
         model.label = nasty[index % nasty.len()].into();
     }
-    for (index, model) in comparison.entropy.iter_mut().enumerate() {
+    for (index, model) in comparison.all.entropy.iter_mut().enumerate() {
         model.label = nasty[index % nasty.len()].into();
     }
     comparison.setup.rules = nasty[0].into();
@@ -215,7 +228,7 @@ pub(crate) fn extreme() -> Comparison {
         row.placebo_delta_nats = Some(Estimate::point(-number));
         row.tokens = if index % 3 == 0 { 0 } else { u64::MAX };
     }
-    for (index, model) in comparison.overall.models.iter_mut().enumerate() {
+    for (index, model) in comparison.all.overall.models.iter_mut().enumerate() {
         model.mean_loss_nats = Estimate::point(numbers[index]);
         model.perplexity = Estimate::point(f64::INFINITY);
     }
@@ -223,14 +236,18 @@ pub(crate) fn extreme() -> Comparison {
         model.label = format!("{index} a model with a label of sixty characters or even a few more");
         model.run.elapsed_seconds = f64::NAN;
     }
-    for model in &mut comparison.entropy {
+    for model in &mut comparison.all.entropy {
         model.density_per_nat = model.density_per_nat.iter().map(|_| f64::NAN).collect();
         model.grid_nats.truncate(3);
     }
-    for row in &mut comparison.confidence {
-        row.a_confident = ConfidenceCell { tokens: u64::MAX, delta_nats: Some(Estimate::point(1e300)) };
+    for row in &mut comparison.all.confidence {
+        row.a_confident = ConfidenceCell {
+            tokens: u64::MAX,
+            delta_nats: Some(Estimate::point(1e300)),
+            ..ConfidenceCell::default()
+        };
     }
-    if let [first, second, third, ..] = &mut comparison.correlation[..] {
+    if let [first, second, third, ..] = &mut comparison.all.correlation[..] {
         first.heatmap_vocabulary =
             Heatmap { edges_nats: vec![f64::NAN; 4], counts: vec![vec![1; 9]; 9], outside: 1 };
         second.heatmap_vocabulary = Heatmap { edges_nats: vec![], counts: vec![], outside: 0 };
@@ -248,8 +265,12 @@ pub(crate) fn few() -> Comparison {
         row.delta_nats = Some(Estimate { interval: Some([-1.0, 9.0]), ..Estimate::point(7.0 * sign) });
         row.placebo_delta_nats = Some(Estimate::point(-5.0 * sign));
     }
-    for (index, row) in comparison.confidence.iter_mut().enumerate().filter(|(index, _)| index % 3 != 0) {
-        let cell = |delta| ConfidenceCell { tokens: index as u64, delta_nats: Some(delta) };
+    for (index, row) in comparison.all.confidence.iter_mut().enumerate().filter(|(index, _)| index % 3 != 0) {
+        let cell = |delta| ConfidenceCell {
+            tokens: index as u64,
+            delta_nats: Some(delta),
+            ..ConfidenceCell::default()
+        };
         row.a_confident = cell(Estimate { interval: Some([-8.0, 9.0]), ..Estimate::point(0.9) });
         row.b_confident = cell(Estimate::point(-3.65));
         row.placebo_confident = Some(cell(Estimate::point(-1.548)));
@@ -270,14 +291,14 @@ pub(crate) fn with_intervals() -> Comparison {
             around(delta, half);
         }
     }
-    for pair in &mut comparison.overall.pairs {
+    for pair in &mut comparison.all.overall.pairs {
         around(&mut pair.mean_delta_nats, 0.004);
     }
-    for model in &mut comparison.overall.models {
+    for model in &mut comparison.all.overall.models {
         around(&mut model.mean_loss_nats, 0.03);
         around(&mut model.mean_entropy_nats, 0.02);
     }
-    for row in &mut comparison.confidence {
+    for row in &mut comparison.all.confidence {
         for cell in [Some(&mut row.a_confident), Some(&mut row.b_confident), row.placebo_confident.as_mut()] {
             let Some(cell) = cell else { continue };
             let half = 3.0 / (cell.tokens as f64).sqrt();
@@ -286,7 +307,7 @@ pub(crate) fn with_intervals() -> Comparison {
             }
         }
     }
-    comparison.intervals = IntervalNote {
+    comparison.all.intervals = IntervalNote {
         method: "percentile bootstrap by document".into(),
         level: 0.95,
         replicates: 2_000,
@@ -299,9 +320,9 @@ pub(crate) fn with_intervals() -> Comparison {
 }
 
 fn delta_rows(comparison: &mut Comparison) -> impl Iterator<Item = &mut DeltaRow> {
-    let brackets = &mut comparison.brackets;
+    let brackets = &mut comparison.all.brackets;
     let groups = [&mut brackets.by_token, &mut brackets.by_count, &mut brackets.by_depth];
-    comparison.categories.iter_mut().chain(groups.into_iter().flatten())
+    comparison.all.categories.iter_mut().chain(groups.into_iter().flatten())
 }
 
 fn setup() -> Setup {
@@ -381,7 +402,7 @@ fn summary(&(role, label, loss, mean, median, ..): &Model) -> ModelSummary {
 fn overall() -> Overall {
     let pairs =
         vec![pair(Role::A, Role::B, 0.005, 0.483, 0.471), pair(Role::Placebo, Role::B, 0.003, 0.497, 0.492)];
-    Overall { models: MODELS.iter().map(summary).collect(), pairs }
+    Overall { models: MODELS.iter().map(summary).collect(), pairs, placebo_difference: None }
 }
 
 fn pair(first: Role, second: Role, delta: f64, tokens: f64, documents: f64) -> PairSummary {
@@ -389,6 +410,7 @@ fn pair(first: Role, second: Role, delta: f64, tokens: f64, documents: f64) -> P
         first,
         second,
         mean_delta_nats: Estimate::point(delta),
+        mean_delta_test: None,
         first_wins_tokens: Estimate::point(tokens),
         first_wins_documents: Estimate::point(documents),
         equivalence: None,
@@ -406,6 +428,7 @@ fn delta_row((name, tokens, loss_b, loss_a, placebo): (&str, u64, f64, f64, f64)
         delta_nats: Some(Estimate::point(loss_a - loss_b)),
         share_of_gap: Some(Estimate::point((loss_a - loss_b) * tokens as f64 / (0.005 * 870_144.0))),
         placebo_delta_nats: Some(Estimate::point(placebo)),
+        ..DeltaRow::default()
     }
 }
 
@@ -421,12 +444,17 @@ fn entropy(&(role, label, _, mean, median, ..): &Model) -> EntropyDistribution {
         share_below_0_2: Estimate::point(0.29 - mean / 12.0),
         density_per_nat: grid.iter().map(|x| density(*x)).collect(),
         grid_nats: grid,
+        density_intervals_per_nat: None,
+        density_standard_errors_per_nat: None,
     }
 }
 
 fn confidence_row((c, u, cells): Confidence) -> ConfidenceRow {
-    let [a, b, placebo, over_placebo] =
-        cells.map(|(tokens, delta)| ConfidenceCell { tokens, delta_nats: Some(Estimate::point(delta)) });
+    let [a, b, placebo, over_placebo] = cells.map(|(tokens, delta)| ConfidenceCell {
+        tokens,
+        delta_nats: Some(Estimate::point(delta)),
+        ..ConfidenceCell::default()
+    });
     ConfidenceRow {
         confident_below_nats: c,
         uncertain_above_nats: u,
@@ -434,6 +462,8 @@ fn confidence_row((c, u, cells): Confidence) -> ConfidenceRow {
         b_confident: b,
         placebo_confident: Some(placebo),
         b_confident_over_placebo: Some(over_placebo),
+        a_difference: None,
+        b_difference: None,
     }
 }
 

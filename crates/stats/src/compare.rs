@@ -7,8 +7,8 @@ use deltaloss_records::Joined;
 use crate::bootstrap::Resamples;
 use crate::grouping::{Grouping, Whole, sort_by_delta};
 use crate::{
-    CheckedJoin, CompareError, Comparison, DeltaRow, RESULTS_SCHEMA, Rules, Setup, SetupModel, brackets,
-    confidence, correlation, entropy, overall,
+    CheckedJoin, CompareError, Comparison, DeltaRow, RESULTS_SCHEMA, Rules, Sections, Setup, SetupModel,
+    brackets, confidence, correlation, entropy, overall,
 };
 
 #[cfg(test)]
@@ -80,18 +80,26 @@ pub fn compare(
     Ok(Comparison {
         schema: RESULTS_SCHEMA.to_owned(),
         setup: setup(&join, rules),
-        intervals: resamples.note(),
-        overall: overall::overall(&join, &resamples),
-        correlation: correlation::correlations(&join, &resamples),
-        categories: category_rows(&join, rules, categories, &resamples, &whole),
-        brackets: brackets::brackets(&join, &resamples, &whole),
-        entropy: entropy::entropy_distributions(&join, &resamples),
-        confidence: confidence::confidence(
-            &join,
-            &options.confident_below_nats,
-            &options.uncertain_above_nats,
-            &resamples,
-        ),
+        all: Sections {
+            documents: join.documents_with_rows().count() as u64,
+            tokens: join.rows() as u64,
+            bytes: join.bytes(),
+            intervals: resamples.note(),
+            overall: overall::overall(&join, &resamples),
+            correlation: correlation::correlations(&join, &resamples),
+            categories: category_rows(&join, rules, categories, &resamples, &whole),
+            brackets: brackets::brackets(&join, &resamples, &whole),
+            entropy: entropy::entropy_distributions(&join, &resamples),
+            entropy_pairs: Vec::new(),
+            confidence: confidence::confidence(
+                &join,
+                &options.confident_below_nats,
+                &options.uncertain_above_nats,
+                &resamples,
+            ),
+        },
+        discovery: None,
+        confirmation: None,
     })
 }
 

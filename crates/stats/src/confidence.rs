@@ -37,6 +37,8 @@ pub(crate) fn confidence(
             b_confident: delta(&of_a[index].1),
             placebo_confident: placebo.map(|(placebo_confident, _)| delta_placebo(placebo_confident)),
             b_confident_over_placebo: placebo.map(|(_, b_confident)| delta_placebo(b_confident)),
+            a_difference: None,
+            b_difference: None,
         }
     };
     (0..thresholds.len()).map(row).collect()
@@ -71,5 +73,5 @@ fn cell(group: &Group, delta: f64, column: usize, resamples: &Resamples) -> Conf
     let cells: Vec<Cell<2>> = group.cells.iter().map(of_document).collect();
     let mean = group.sums.mean(delta);
     let delta_nats = mean.map(|mean| resamples.resample(&cells).ratio(mean, 1, 0));
-    ConfidenceCell { tokens: group.sums.tokens, delta_nats }
+    ConfidenceCell { tokens: group.sums.tokens, delta_nats, ..ConfidenceCell::default() }
 }

@@ -73,6 +73,8 @@ fn distribution(
         share_below_0_2: resampled.ratio(low / tokens, 2, 0),
         grid_nats: (0..=steps).map(|index| index as f64 * GRID_STEP).collect(),
         density_per_nat: density(&model.entropy, steps),
+        density_intervals_per_nat: None,
+        density_standard_errors_per_nat: None,
     }
 }
 

@@ -128,6 +128,7 @@ impl Grouping {
                 delta_nats: mean(sums.delta, DELTA),
                 share_of_gap: whole.share(sums.delta, &group_sums),
                 placebo_delta_nats: mean(sums.delta_placebo, DELTA_PLACEBO).filter(|_| has_placebo),
+                ..DeltaRow::default()
             }
         };
         (0..self.names.len()).map(row).collect()

@@ -17,7 +17,7 @@ pub(crate) fn overall(join: &CheckedJoin<'_>, resamples: &Resamples) -> Overall 
     let firsts = [Some(join.a()), join.placebo()];
     let pairs =
         firsts.into_iter().flatten().map(|first| summarise_pair(join, first, join.b(), resamples)).collect();
-    Overall { models, pairs }
+    Overall { models, pairs, placebo_difference: None }
 }
 
 /// Each sum over the documents, in their order.
@@ -102,6 +102,7 @@ fn summarise_pair(
         first: first.role,
         second: second.role,
         mean_delta_nats,
+        mean_delta_test: None,
         first_wins_tokens: resampled.ratio(wins / tokens, 2, 0),
         first_wins_documents: resamples.resample(&documents).ratio(documents_won / with_tokens, 1, 0),
         equivalence: equivalence(&mean_delta_nats, cells.len()),

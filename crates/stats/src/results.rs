@@ -6,18 +6,43 @@
 use deltaloss_records::{Role, RunInfo};
 use serde::{Deserialize, Serialize};
 
-/// The schema name of `results.json`.
-pub const RESULTS_SCHEMA: &str = "deltaloss.results/1";
+mod tables;
 
-/// Everything computed from one join.
+pub use tables::*;
+
+/// The schema name of `results.json`. (Version 1 had one set of sections and no tests.)
+pub const RESULTS_SCHEMA: &str = "deltaloss.results/2";
+
+/// Everything computed from one join: over all documents, and over each half of them apart.
+///
+/// Headline numbers are those of `confirmation`, with `discovery` beside them: whatever was chosen by looking
+/// at the data (thresholds, temperatures, hypotheses) was chosen on the discovery half.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
     /// [`RESULTS_SCHEMA`].
     pub schema: String,
     /// What was compared.
     pub setup: Setup,
-    /// How the intervals below were made, or why there are none.
+    /// All documents with joined tokens.
+    pub all: Sections,
+    /// Those of the discovery half; null where none of its documents has joined tokens.
     #[serde(default)]
+    pub discovery: Option<Sections>,
+    /// Those of the confirmation half; null where none of its documents has joined tokens.
+    #[serde(default)]
+    pub confirmation: Option<Sections>,
+}
+
+/// Every analysis over one set of documents.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sections {
+    /// Documents with joined tokens.
+    pub documents: u64,
+    /// Their joined tokens: every table below is about these.
+    pub tokens: u64,
+    /// UTF-8 bytes of these tokens.
+    pub bytes: u64,
+    /// How the intervals below were made, or why there are none.
     pub intervals: IntervalNote,
     /// Analysis 1.
     pub overall: Overall,
@@ -29,6 +54,9 @@ pub struct Comparison {
     pub brackets: Brackets,
     /// Analysis 5: one a model, in the order of `setup.models`.
     pub entropy: Vec<EntropyDistribution>,
+    /// Analysis 5, differences of two models: (a, b); where there is a placebo also (placebo, b), and (a,
+    /// placebo), which is the difference of these two.
+    pub entropy_pairs: Vec<EntropyPair>,
     /// Analysis 6.
     pub confidence: Vec<ConfidenceRow>,
 }
@@ -52,14 +80,25 @@ impl Estimate {
     }
 }
 
-/// How the intervals of a comparison were made.
+/// A two-sided t test that a number is zero: its estimate over its cluster-robust standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Test {
+    /// Documents that hold tokens of the group, less one; for a difference of two groups the fewer.
+    pub degrees_of_freedom: u64,
+    /// The probability of so large a |t| were the number zero.
+    pub p_value: f64,
+    /// The Benjamini–Hochberg q-value (Benjamini and Hochberg 1995) within the number's family: the tested
+    /// rows of one table and column, of one set of documents.
+    pub q_value: f64,
+}
+
+/// How the intervals of a set of documents were made.
 ///
-/// Ratios of sums over documents and Pearson's r over occurrences carry intervals; medians, rank correlations
-/// and correlations over vocabulary entries do not yet. Neither does a number whose group has tokens in fewer
-/// than `fewest_documents` documents, or a share of a gap whose sign differs in more than 5 % of replicates.
+/// A number whose group has tokens in fewer than `fewest_documents` documents carries none, nor does a share of
+/// a gap whose sign differs in more than 5 % of replicates.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct IntervalNote {
-    /// The method, in words; empty in results from before there were intervals.
+    /// The method, in words.
     pub method: String,
     /// How many of such intervals hold the true value: 0.95.
     pub level: f64,
@@ -69,7 +108,7 @@ pub struct IntervalNote {
     pub seed: u64,
     /// Documents that were drawn from: those with joined tokens.
     pub documents: u64,
-    /// A number from fewer documents carries no interval and no standard error.
+    /// A number from fewer documents carries no interval, no standard error and no test.
     pub fewest_documents: u64,
     /// Why no number at all carries an interval, where that is so.
     pub none_because: Option<String>,
@@ -110,6 +149,22 @@ pub struct Overall {
     pub models: Vec<ModelSummary>,
     /// (a, b) first, then (placebo, b) where there is a placebo.
     pub pairs: Vec<PairSummary>,
+    /// Pair (a, b) less pair (placebo, b), where there is a placebo.
+    #[serde(default)]
+    pub placebo_difference: Option<PairDifference>,
+}
+
+/// What pair (a, b) shows beyond pair (placebo, b), on the same tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PairDifference {
+    /// Difference of the mean Δ, nats.
+    pub mean_delta_nats: Estimate,
+    /// Whether it is zero; a family of its own, so that q = p.
+    pub mean_delta_test: Option<Test>,
+    /// Difference of the shares of tokens with Δ < 0.
+    pub first_wins_tokens: Estimate,
+    /// Difference of the shares of documents whose mean Δ is < 0.
+    pub first_wins_documents: Estimate,
 }
 
 /// One model on the joined tokens.
@@ -129,7 +184,7 @@ pub struct ModelSummary {
     pub top1_accuracy: Estimate,
     /// Mean entropy, nats.
     pub mean_entropy_nats: Estimate,
-    /// Median entropy, nats.
+    /// Median entropy, nats; its interval is Woodruff's (1952), from the share of tokens below.
     pub median_entropy_nats: Estimate,
 }
 
@@ -142,6 +197,9 @@ pub struct PairSummary {
     pub second: Role,
     /// Mean Δ over tokens, nats.
     pub mean_delta_nats: Estimate,
+    /// Whether it is zero; a family of its own, so that q = p.
+    #[serde(default)]
+    pub mean_delta_test: Option<Test>,
     /// Share of tokens with Δ < 0.
     pub first_wins_tokens: Estimate,
     /// Share of documents (with joined tokens) whose mean Δ is < 0.
@@ -164,119 +222,4 @@ pub struct Equivalence {
     pub interval_90: [f64; 2],
     /// Whether `p_value` is below 0.05. If not, a difference is not thereby shown.
     pub equivalent: bool,
-}
-
-/// Analysis 2, for one pair of models. A coefficient is null where it does not exist: fewer than two
-/// points, or all losses of one model equal.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PairCorrelation {
-    /// The model on the x axis.
-    pub x: Role,
-    /// The model on the y axis.
-    pub y: Role,
-    /// Pearson's r of the losses over occurrences.
-    pub pearson_occurrences: Option<Estimate>,
-    /// Spearman's rank correlation of the losses over occurrences (ties share their mean rank).
-    pub spearman_occurrences: Option<Estimate>,
-    /// Vocabulary entries that occur.
-    pub vocabulary_entries: u64,
-    /// Pearson's r of the mean losses of vocabulary entries, each entry counted once (the post's Figure 33).
-    pub pearson_vocabulary: Option<Estimate>,
-    /// The same with each entry weighted by its occurrences.
-    pub pearson_vocabulary_weighted: Option<Estimate>,
-    /// The grid of occurrences.
-    pub heatmap_occurrences: Heatmap,
-    /// The grid of vocabulary entries: each entry lies at its mean losses and adds its occurrences.
-    pub heatmap_vocabulary: Heatmap,
-}
-
-/// A square log-log grid of token counts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Heatmap {
-    /// Cell boundaries on both axes, nats, ascending, one more than cells a side.
-    pub edges_nats: Vec<f64>,
-    /// Tokens in each cell: `counts[y][x]`.
-    pub counts: Vec<Vec<u64>>,
-    /// Tokens beyond the grid (below its first edge or above its last on either axis).
-    pub outside: u64,
-}
-
-/// One group of tokens: a category, a bracket token, a bracket count, a depth.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DeltaRow {
-    /// What the group is.
-    pub name: String,
-    /// Occurrences.
-    pub tokens: u64,
-    /// Distinct vocabulary entries among them.
-    pub vocabulary_entries: u64,
-    /// Documents with at least one.
-    pub documents: u64,
-    /// Mean loss of a, nats; null when the group is empty.
-    pub loss_a_nats: Option<Estimate>,
-    /// Mean loss of b, nats.
-    pub loss_b_nats: Option<Estimate>,
-    /// Mean Δ = loss a − loss b, nats.
-    pub delta_nats: Option<Estimate>,
-    /// The group's summed Δ over the summed Δ of all tokens; null where the total is zero.
-    pub share_of_gap: Option<Estimate>,
-    /// Mean Δ of (placebo, b) on the same tokens, where there is a placebo.
-    pub placebo_delta_nats: Option<Estimate>,
-}
-
-/// Analysis 4.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Brackets {
-    /// Tokens made only of closing brackets, one row a token text, most negative Δ first.
-    pub by_token: Vec<DeltaRow>,
-    /// Tokens of closing brackets, colons and white space, by how many closing brackets they hold, most
-    /// first.
-    pub by_count: Vec<DeltaRow>,
-    /// Tokens that hold a closing bracket, by the nesting depth where they start.
-    pub by_depth: Vec<DeltaRow>,
-}
-
-/// Analysis 5, for one model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EntropyDistribution {
-    /// The model's role.
-    pub role: Role,
-    /// The name shown in reports.
-    pub label: String,
-    /// Mean entropy, nats.
-    pub mean_nats: Estimate,
-    /// Median entropy, nats.
-    pub median_nats: Estimate,
-    /// Share of tokens with entropy below 0.2 nats.
-    pub share_below_0_2: Estimate,
-    /// Entropies at which the density is given, nats, ascending.
-    pub grid_nats: Vec<f64>,
-    /// Density at `grid_nats`, per nat: the derivative of the smoothed cumulative histogram.
-    pub density_per_nat: Vec<f64>,
-}
-
-/// Analysis 6, for one pair of thresholds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ConfidenceRow {
-    /// The confident model's entropy is below this, nats.
-    pub confident_below_nats: f64,
-    /// The other model's entropy is above this, nats.
-    pub uncertain_above_nats: f64,
-    /// a confident, b uncertain; Δ = a − b.
-    pub a_confident: ConfidenceCell,
-    /// b confident, a uncertain; Δ = a − b.
-    pub b_confident: ConfidenceCell,
-    /// Placebo confident, b uncertain; Δ = placebo − b. What selection by a model's own entropy alone does.
-    pub placebo_confident: Option<ConfidenceCell>,
-    /// b confident, placebo uncertain; Δ = placebo − b.
-    pub b_confident_over_placebo: Option<ConfidenceCell>,
-}
-
-/// The tokens that meet one condition of analysis 6.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ConfidenceCell {
-    /// Occurrences.
-    pub tokens: u64,
-    /// Mean Δ, nats; null when there is no such token.
-    pub delta_nats: Option<Estimate>,
 }

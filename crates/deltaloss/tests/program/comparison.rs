@@ -58,8 +58,8 @@ fn a_run_against_itself_differs_nowhere() {
     let labels: Vec<_> =
         results["setup"]["models"].as_array().unwrap().iter().map(|m| m["label"].as_str().unwrap()).collect();
     assert_eq!(labels, ["dense (a)", "dense (b)", "dense (placebo)"]);
-    assert_eq!(results["overall"]["pairs"][0]["mean_delta_nats"]["value"], 0.0);
-    assert_eq!(results["overall"]["pairs"][0]["first_wins_tokens"]["value"], 0.0);
+    assert_eq!(results["all"]["overall"]["pairs"][0]["mean_delta_nats"]["value"], 0.0);
+    assert_eq!(results["all"]["overall"]["pairs"][0]["first_wins_tokens"]["value"], 0.0);
 }
 
 #[test]
@@ -89,8 +89,12 @@ fn labels_and_rules_are_the_users() {
     ];
     succeeds(path, &compare);
     let results = json(&path.join("out/results.json"));
-    let mut categories: Vec<_> =
-        results["categories"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
+    let mut categories: Vec<_> = results["all"]["categories"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["name"].as_str().unwrap())
+        .collect();
     categories.sort_unstable();
     assert_eq!(categories, ["Defs", "The rest"]);
     let html = std::fs::read_to_string(path.join("out/report.html")).unwrap();

@@ -89,7 +89,7 @@ fn assert_close(found: &Value, expected: f64, what: &str) {
 }
 
 fn check_overall(results: &Value, table: &Table) {
-    for model in results["overall"]["models"].as_array().unwrap() {
+    for model in results["all"]["overall"]["models"].as_array().unwrap() {
         let role = model["role"].as_str().unwrap();
         let (loss, entropy) = (table.float(&format!("loss_{role}")), table.float(&format!("entropy_{role}")));
         assert_close(&model["mean_loss_nats"], mean(loss.iter().copied()), role);
@@ -107,7 +107,7 @@ fn check_overall(results: &Value, table: &Table) {
         );
     }
     let delta = table.float("delta");
-    let pair = &results["overall"]["pairs"][0];
+    let pair = &results["all"]["overall"]["pairs"][0];
     assert_close(&pair["mean_delta_nats"], mean(delta.iter().copied()), "mean delta");
     assert_close(
         &pair["first_wins_tokens"],
@@ -130,7 +130,7 @@ fn check_categories(results: &Value, table: &Table) {
         .collect();
     let twin = means_by(&table.category, &twin);
     let total: f64 = table.float("delta").iter().sum();
-    let rows = results["categories"].as_array().unwrap();
+    let rows = results["all"]["categories"].as_array().unwrap();
     assert_eq!(rows.len(), 19);
     let mut counted = 0;
     for row in rows {
@@ -150,7 +150,7 @@ fn check_categories(results: &Value, table: &Table) {
 }
 
 fn check_correlation(results: &Value, table: &Table) {
-    let pairs = results["correlation"].as_array().unwrap();
+    let pairs = results["all"]["correlation"].as_array().unwrap();
     assert_eq!(pairs.len(), 6);
     for pair in pairs {
         let loss = |axis: &str| table.float(&format!("loss_{}", pair[axis].as_str().unwrap()));
@@ -176,7 +176,7 @@ fn check_correlation(results: &Value, table: &Table) {
 fn check_confidence(results: &Value, table: &Table) {
     let (entropy_a, entropy_b, delta) =
         (table.float("entropy_a"), table.float("entropy_b"), table.float("delta"));
-    let rows = results["confidence"].as_array().unwrap();
+    let rows = results["all"]["confidence"].as_array().unwrap();
     assert_eq!(rows.len(), 12);
     for row in rows {
         let (c, u) =
@@ -197,7 +197,7 @@ fn check_confidence(results: &Value, table: &Table) {
 }
 
 fn check_entropy(results: &Value, table: &Table) {
-    for model in results["entropy"].as_array().unwrap() {
+    for model in results["all"]["entropy"].as_array().unwrap() {
         let entropy = table.float(&format!("entropy_{}", model["role"].as_str().unwrap()));
         assert_close(&model["mean_nats"], mean(entropy.iter().copied()), "mean entropy");
         let low = mean(entropy.iter().map(|&e| f64::from(u8::from(e < 0.2))));
@@ -227,7 +227,7 @@ fn check_brackets(results: &Value, table: &Table, documents: &Path) {
     let only = |text: &str, allowed: &str| {
         text.chars().all(|c| allowed.contains(c)) && text.contains([')', ']', '}'])
     };
-    let by_token = results["brackets"]["by_token"].as_array().unwrap();
+    let by_token = results["all"]["brackets"]["by_token"].as_array().unwrap();
     assert_eq!(by_token.len(), means.keys().filter(|text| only(text, ")]}")).count());
     for row in by_token {
         let (count, mean) = means[row["name"].as_str().unwrap()];
@@ -239,7 +239,7 @@ fn check_brackets(results: &Value, table: &Table, documents: &Path) {
         let entry = by_count.entry(text.matches([')', ']', '}']).count()).or_default();
         *entry = (entry.0 + count, entry.1 + mean * *count as f64);
     }
-    for row in results["brackets"]["by_count"].as_array().unwrap() {
+    for row in results["all"]["brackets"]["by_count"].as_array().unwrap() {
         let (count, sum) = by_count.remove(&row["name"].as_str().unwrap().parse().unwrap()).unwrap();
         assert_eq!(row["tokens"].as_u64(), Some(count as u64));
         assert_close(&row["delta_nats"], sum / count as f64, "bracket count");

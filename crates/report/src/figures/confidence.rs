@@ -35,7 +35,7 @@ struct Layout<'v> {
 /// Paired dots, one row per pair of thresholds, grouped by c: filled for (a, b), hollow for (placebo, b).
 pub fn confidence(comparison: &Comparison) -> Figure {
     let view = View::new(comparison);
-    let rows = &comparison.confidence;
+    let rows = &comparison.all.confidence;
     let mut svg = Svg::default();
     let layout = Layout::new(view, rows);
     let mut y = HEADER;

@@ -149,7 +149,7 @@ fn roles_differ_without_colour() {
 #[test]
 fn the_grid_draws_every_filled_cell_once() {
     let comparison = sample::one_pair();
-    let filled = comparison.correlation[0]
+    let filled = comparison.all.correlation[0]
         .heatmap_vocabulary
         .counts
         .iter()
@@ -215,10 +215,16 @@ fn few_tokens_are_faint_and_set_no_scale() {
     let mut one = sample::comparison();
     let mut other = one.clone();
     for (comparison, wild) in [(&mut one, -3.65), (&mut other, -0.2)] {
-        comparison.confidence[4].b_confident =
-            ConfidenceCell { tokens: 99, delta_nats: Some(Estimate::point(wild)) };
-        comparison.confidence[5].placebo_confident =
-            Some(ConfidenceCell { tokens: 1, delta_nats: Some(Estimate::point(wild)) });
+        comparison.all.confidence[4].b_confident = ConfidenceCell {
+            tokens: 99,
+            delta_nats: Some(Estimate::point(wild)),
+            ..ConfidenceCell::default()
+        };
+        comparison.all.confidence[5].placebo_confident = Some(ConfidenceCell {
+            tokens: 1,
+            delta_nats: Some(Estimate::point(wild)),
+            ..ConfidenceCell::default()
+        });
     }
     let (one, other) = (confidence(&one).to_svg(), confidence(&other).to_svg());
     assert_eq!(grid_lines(&one), grid_lines(&other), "the scale depends on a cell with few tokens");
@@ -232,8 +238,8 @@ fn few_tokens_are_faint_and_set_no_scale() {
     assert!(one.contains("beyond the scale") && !other.contains("beyond the scale"));
     let enough = |tokens| {
         let mut comparison = sample::comparison();
-        comparison.confidence[4].b_confident =
-            ConfidenceCell { tokens, delta_nats: Some(Estimate::point(-3.65)) };
+        comparison.all.confidence[4].b_confident =
+            ConfidenceCell { tokens, delta_nats: Some(Estimate::point(-3.65)), ..ConfidenceCell::default() };
         grid_lines(&confidence(&comparison).to_svg())
     };
     assert_ne!(enough(99), enough(100));
@@ -242,7 +248,7 @@ fn few_tokens_are_faint_and_set_no_scale() {
 #[test]
 fn where_every_cell_has_few_tokens_they_set_the_scale() {
     let mut comparison = sample::few();
-    comparison.confidence.retain(|row| row.a_confident.tokens < 100);
+    comparison.all.confidence.retain(|row| row.a_confident.tokens < 100);
     let svg = confidence(&comparison).to_svg();
     assert!(!grid_lines(&svg).is_empty() && !svg.contains("beyond the scale"));
 }
@@ -250,8 +256,8 @@ fn where_every_cell_has_few_tokens_they_set_the_scale() {
 #[test]
 fn groups_without_tokens_say_so() {
     let mut comparison = sample::one_pair();
-    comparison.categories[3].tokens = 0;
-    comparison.categories[3].delta_nats = None;
+    comparison.all.categories[3].tokens = 0;
+    comparison.all.categories[3].delta_nats = None;
     assert!(categories(&comparison).to_svg().contains(&format!(">{}<", crate::format::ABSENT)));
     assert!(brackets(&sample::empty()).to_svg().contains("No such token in this corpus."));
 }

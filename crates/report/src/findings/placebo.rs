@@ -38,7 +38,7 @@ pub(super) fn placebo(view: View<'_>) -> Option<Prose> {
 
 /// The categories whose difference is larger than any between the twins.
 fn categories(view: View<'_>) -> Option<Prose> {
-    let all = rows_with_enough_tokens(&view.comparison.categories);
+    let all = rows_with_enough_tokens(&view.comparison.all.categories);
     let rows: Vec<(&DeltaRow, f64)> =
         all.into_iter().filter(|(row, _)| value(row.placebo_delta_nats).is_some()).collect();
     let placebo = rows.iter().filter_map(|(row, _)| value(row.placebo_delta_nats));
@@ -96,7 +96,7 @@ fn mean_losses(view: View<'_>) -> Option<Prose> {
 
 /// Confident tokens of the placebo beside those of a.
 fn confidence(view: View<'_>) -> Option<Prose> {
-    let rows = &view.comparison.confidence;
+    let rows = &view.comparison.all.confidence;
     let pairs: Vec<(f64, f64)> = rows
         .iter()
         .filter_map(|row| Some((enough_delta(row.a_confident)?, enough_delta(row.placebo_confident?)?)))

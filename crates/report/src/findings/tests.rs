@@ -13,7 +13,7 @@ fn sentence(finding: fn(View<'_>) -> Option<Prose>, comparison: &Comparison) -> 
 
 fn with_delta(delta: f64, interval: Option<[f64; 2]>) -> Comparison {
     let mut comparison = sample::one_pair();
-    comparison.overall.pairs[0].mean_delta_nats = Estimate { interval, ..Estimate::point(delta) };
+    comparison.all.overall.pairs[0].mean_delta_nats = Estimate { interval, ..Estimate::point(delta) };
     comparison
 }
 
@@ -59,12 +59,13 @@ fn equivalence_is_a_test_not_a_glance() {
         interval_90: [0.002, 0.008],
         equivalent: true,
     };
-    comparison.overall.pairs[0].equivalence = Some(shown);
+    comparison.all.overall.pairs[0].equivalence = Some(shown);
     let text = sentence(overall, &comparison);
     assert!(text.contains("That the two differ by less than 0.02 nats holds at the 5 % level (two one-sided tests, p\u{a0}=\u{a0}0.012)."), "{text}");
-    comparison.overall.pairs[0].equivalence = Some(Equivalence { p_value: 1e-9, ..shown });
+    comparison.all.overall.pairs[0].equivalence = Some(Equivalence { p_value: 1e-9, ..shown });
     assert!(sentence(overall, &comparison).contains("p\u{a0}<\u{a0}0.001)"));
-    comparison.overall.pairs[0].equivalence = Some(Equivalence { p_value: 0.31, equivalent: false, ..shown });
+    comparison.all.overall.pairs[0].equivalence =
+        Some(Equivalence { p_value: 0.31, equivalent: false, ..shown });
     let text = sentence(overall, &comparison);
     assert!(text.contains("That the two differ by less than 0.02 nats is not shown (two one-sided tests, p\u{a0}=\u{a0}0.310)."), "{text}");
 }
@@ -72,7 +73,7 @@ fn equivalence_is_a_test_not_a_glance() {
 #[test]
 fn categories_are_named_with_counts_and_small_ones_are_not() {
     let mut comparison = sample::one_pair();
-    comparison.categories[0].tokens = 99;
+    comparison.all.categories[0].tokens = 99;
     let text = sentence(categories, &comparison);
     assert!(
         text.starts_with("sparse is ahead in 7 of 18 categories, most on Compound closing brackets (−0.210 over 40,456 tokens), Digits"),
@@ -92,7 +93,7 @@ fn categories_are_named_with_counts_and_small_ones_are_not() {
 #[test]
 fn a_side_of_few_categories_is_named_whole() {
     let mut comparison = sample::one_pair();
-    comparison.categories.truncate(2);
+    comparison.all.categories.truncate(2);
     let text = sentence(categories, &comparison);
     assert_eq!(
         text,
@@ -106,7 +107,7 @@ fn intervals_of_categories_are_counted() {
     assert!(text.ends_with("The interval excludes zero in 18 of the 19 categories."), "{text}");
     assert!(!sentence(categories, &sample::comparison()).contains("interval"));
     let mut comparison = sample::with_intervals();
-    for row in &mut comparison.categories[..4] {
+    for row in &mut comparison.all.categories[..4] {
         row.delta_nats = row.delta_nats.map(|delta| Estimate::point(delta.value));
     }
     let text = sentence(categories, &comparison);
@@ -133,11 +134,11 @@ fn brackets_tell_a_trend_only_when_there_is_one() {
             && text.ends_with("sparse is ahead, by more the more brackets a token holds."),
         "{text}"
     );
-    comparison.brackets.by_count[1].delta_nats = Some(Estimate::point(-0.9));
+    comparison.all.brackets.by_count[1].delta_nats = Some(Estimate::point(-0.9));
     assert!(sentence(brackets, &comparison).ends_with("without a steady trend."));
-    comparison.brackets.by_count[1].delta_nats = Some(Estimate::point(0.9));
+    comparison.all.brackets.by_count[1].delta_nats = Some(Estimate::point(0.9));
     assert!(sentence(brackets, &comparison).ends_with("neither model is ahead at every count."));
-    for (row, delta) in comparison.brackets.by_count.iter_mut().zip([0.1, 0.2, 0.3]) {
+    for (row, delta) in comparison.all.brackets.by_count.iter_mut().zip([0.1, 0.2, 0.3]) {
         row.delta_nats = Some(Estimate::point(delta));
     }
     assert!(
@@ -151,7 +152,7 @@ fn the_sharper_model_has_the_lower_entropy() {
     assert!(text.starts_with("sparse is the sharper of the two: mean entropy 1.810 nats against 1.970, median 1.590 against 1.650."), "{text}");
     assert!(sentence(entropy, &sample::identical()).contains("level in mean entropy"));
     let mut comparison = sample::one_pair();
-    comparison.entropy[0].median_nats = Estimate::point(1.7);
+    comparison.all.entropy[0].median_nats = Estimate::point(1.7);
     let text = sentence(entropy, &comparison);
     assert!(text.starts_with("Neither is the sharper throughout: sparse has the lower mean entropy (1.810 nats against 1.970), dense the lower median (1.650 against 1.700)."), "{text}");
 }
@@ -197,7 +198,7 @@ fn cells_with_few_tokens_are_neither_quoted_nor_counted() {
         assert!(!text.contains(number) && !beside.contains(number), "{number}: {text} {beside}");
     }
     let mut one_sided = sample::comparison();
-    for row in &mut one_sided.confidence {
+    for row in &mut one_sided.all.confidence {
         row.a_confident.tokens = 99;
     }
     let text = sentence(confidence, &one_sided);
@@ -246,7 +247,7 @@ fn what_is_beyond_the_placebo_comes_first() {
             "Within the placebo: none of 19 category differences exceeds 0.360, the largest between dense and its twin dense twin. In mean loss",
         ),
     ] {
-        comparison.categories[7].placebo_delta_nats = Some(Estimate::point(largest));
+        comparison.all.categories[7].placebo_delta_nats = Some(Estimate::point(largest));
         let text = sentence(placebo, &comparison);
         assert!(text.contains(said), "{text}");
     }

@@ -144,7 +144,7 @@ fn intervals_are_missed_until_they_are_there() {
     let without = report_html(&sample::comparison());
     assert!(without.contains("These numbers carry no intervals."));
     let mut few = sample::comparison();
-    few.intervals.none_because = Some("only 4 documents hold tokens".into());
+    few.all.intervals.none_because = Some("only 4 documents hold tokens".into());
     assert!(report_html(&few).contains("These numbers carry no intervals: only 4 documents hold tokens."));
     let with = report_html(&sample::with_intervals());
     assert!(!with.contains("carry no intervals") && with.contains("95 % intervals"));

@@ -29,7 +29,7 @@ pub fn correlation_grid(comparison: &Comparison, weighing: Weighing) -> Table {
         Column::new("tokens", "Tokens", Kind::Count),
     ];
     let mut rows = Vec::new();
-    for pair in &comparison.correlation {
+    for pair in &comparison.all.correlation {
         let (heatmap, x, y) = (weighing.grid_of(pair), view.label(pair.x), view.label(pair.y));
         for (cell, tokens) in filled_cells(heatmap) {
             let mut row = vec![Cell::Text(x.clone()), Cell::Text(y.clone())];

@@ -85,7 +85,7 @@ fn agrees_with_resamples_written_out() {
     };
     let whole = |of: &dyn Fn(usize) -> f64| naive(&join, &resamples, |rows| mean(rows, of));
     let share = |holds: bool| f64::from(u8::from(holds));
-    let models = &found.overall.models[0];
+    let models = &found.all.overall.models[0];
     let model = join.model(Role::A).unwrap();
     assert_close(Some(models.mean_loss_nats), whole(&|row| a[row]), "mean loss");
     assert_close(Some(models.perplexity), whole(&|row| a[row]).map(f64::exp), "perplexity");
@@ -98,14 +98,14 @@ fn agrees_with_resamples_written_out() {
     };
     assert_close(Some(models.bits_per_byte), naive(&join, &resamples, bits), "bits per byte");
     let low = whole(&|row| share(model.entropy[row] < 0.2));
-    assert_close(Some(found.entropy[0].share_below_0_2), low, "share below 0.2");
-    let pair = &found.overall.pairs[0];
+    assert_close(Some(found.all.entropy[0].share_below_0_2), low, "share below 0.2");
+    let pair = &found.all.overall.pairs[0];
     assert_close(Some(pair.mean_delta_nats), whole(&|row| a[row] - b[row]), "Δ");
     assert_close(Some(pair.first_wins_tokens), whole(&|row| share(a[row] < b[row])), "tokens won");
     let pick = |rows: &[usize], values: &[f64]| rows.iter().map(|&row| values[row]).collect::<Vec<f64>>();
     let r = |rows: &[usize]| pearson(&pick(rows, &a), &pick(rows, &b), None).unwrap();
-    assert_close(found.correlation[0].pearson_occurrences, naive(&join, &resamples, r), "Pearson");
-    let cell = found.confidence[0].a_confident.delta_nats;
+    assert_close(found.all.correlation[0].pearson_occurrences, naive(&join, &resamples, r), "Pearson");
+    let cell = found.all.confidence[0].a_confident.delta_nats;
     let b_entropy = &join.model(Role::B).unwrap().entropy;
     let held = |row: usize| model.entropy[row] < 0.25 && b_entropy[row] > 1.0;
     let of_group = |rows: &[usize], holds: &dyn Fn(usize) -> bool, of: &dyn Fn(usize) -> f64| {
@@ -115,7 +115,7 @@ fn agrees_with_resamples_written_out() {
     let delta = |row: usize| a[row] - b[row];
     let expected = naive(&join, &resamples, |rows| of_group(rows, &held, &delta));
     assert_close(cell, expected, "confidence");
-    for category in found.categories.iter().filter(|row| row.tokens > 0) {
+    for category in found.all.categories.iter().filter(|row| row.tokens > 0) {
         let index = Rules::builtin().names().iter().position(|name| *name == category.name).unwrap();
         let of_row = classify_rows(&join, &Rules::builtin()).unwrap();
         let holds = |row: usize| usize::from(of_row[row]) == index;
@@ -152,7 +152,7 @@ fn the_seed_alone_decides() {
     let join = clustered(30, 9);
     let seeded = |seed| comparison(&join, &Options { seed, replicates: 300, ..Options::default() });
     assert_eq!(seeded(1), seeded(1));
-    let interval = |found: Comparison| found.overall.pairs[0].mean_delta_nats.interval;
+    let interval = |found: Comparison| found.all.overall.pairs[0].mean_delta_nats.interval;
     assert_ne!(interval(seeded(1)), interval(seeded(2)));
 }
 
@@ -172,19 +172,19 @@ fn a_standard_error_by_hand() {
 fn too_few_documents_carry_nothing() {
     for (documents, rows) in [(1, 1), (10, 9)] {
         let found = comparison(&clustered(documents, 2), &Options::default());
-        assert_eq!((found.intervals.documents, found.intervals.replicates), (rows, 2_000));
+        assert_eq!((found.all.intervals.documents, found.all.intervals.replicates), (rows, 2_000));
         let holds = if rows == 1 { "only 1 document holds" } else { "only 9 documents hold" };
-        assert!(found.intervals.none_because.is_some_and(|why| why.contains(holds)));
-        let pair = &found.overall.pairs[0];
+        assert!(found.all.intervals.none_because.is_some_and(|why| why.contains(holds)));
+        let pair = &found.all.overall.pairs[0];
         assert_eq!((pair.mean_delta_nats.interval, pair.mean_delta_nats.standard_error), (None, None));
         assert_eq!(pair.equivalence, None);
-        assert!(found.categories.iter().all(|row| {
+        assert!(found.all.categories.iter().all(|row| {
             row.share_of_gap.is_none_or(|share| share.interval.is_none() && share.standard_error.is_none())
         }));
     }
     let found = comparison(&clustered(11, 2), &Options::default());
-    assert_eq!((found.intervals.documents, found.intervals.none_because), (10, None));
-    assert!(found.overall.pairs[0].mean_delta_nats.interval.is_some());
+    assert_eq!((found.all.intervals.documents, found.all.intervals.none_because), (10, None));
+    assert!(found.all.overall.pairs[0].mean_delta_nats.interval.is_some());
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn a_group_of_few_documents_carries_nothing() {
     let mut texts: Vec<&[&str]> = vec![&["x", " if"]; 30];
     texts[..9].fill(&["x", ")"]);
     let found = comparison(&join_of(&[Role::A, Role::B], &texts), &Options::default());
-    let row = |name: &str| found.categories.iter().find(|row| row.name == name).unwrap();
+    let row = |name: &str| found.all.categories.iter().find(|row| row.name == name).unwrap();
     let brackets = row("Closing brackets").delta_nats.unwrap();
     assert_eq!((brackets.interval, brackets.standard_error), (None, None));
     assert!(row("Control flow start").delta_nats.unwrap().interval.is_some());
@@ -204,14 +204,14 @@ fn equal_documents_have_no_width_and_a_gap_of_unsure_sign_no_share() {
     let mut join = join_of(&[Role::A, Role::B], &[&["x", ")"][..]; 20]);
     model_mut(&mut join, Role::A).loss = [1.0, 2.0].repeat(20);
     let found = comparison(&join, &Options::default());
-    let delta = found.overall.pairs[0].mean_delta_nats;
+    let delta = found.all.overall.pairs[0].mean_delta_nats;
     assert_eq!((delta.interval, delta.standard_error), (Some([1.5, 1.5]), Some(0.0)));
-    assert_eq!(found.correlation[0].pearson_occurrences, None);
-    assert!(found.categories[0].share_of_gap.unwrap().interval.is_some());
+    assert_eq!(found.all.correlation[0].pearson_occurrences, None);
+    assert!(found.all.categories[0].share_of_gap.unwrap().interval.is_some());
     // Nine documents against eleven: many resamples turn the sign of the gap.
     let signs = (0..40).map(|row| if row < 18 { -1.0 } else { 1.0 });
     model_mut(&mut join, Role::A).loss = signs.collect();
-    let share = comparison(&join, &Options::default()).categories[0].share_of_gap.unwrap();
+    let share = comparison(&join, &Options::default()).all.categories[0].share_of_gap.unwrap();
     assert_eq!((share.interval, share.standard_error), (None, None));
 }
 

@@ -27,8 +27,8 @@ fn a_small_join_by_hand() {
     assert_eq!(models.iter().map(|model| model.role).collect::<Vec<_>>(), FOUR);
     assert_eq!(models[1].run, join.models[1].run);
 
-    assert_eq!(found.categories.len(), 19);
-    let rows: Vec<(&str, u64, u64, f64, f64)> = found.categories[..6]
+    assert_eq!(found.all.categories.len(), 19);
+    let rows: Vec<(&str, u64, u64, f64, f64)> = found.all.categories[..6]
         .iter()
         .map(|row| {
             let delta = row.delta_nats.unwrap().value;
@@ -47,17 +47,19 @@ fn a_small_join_by_hand() {
             ("Control flow end", 1, 1, 1.0, 2.0),
         ]
     );
-    assert_eq!(found.categories[0].vocabulary_entries, 2);
-    assert_eq!(found.categories[2].placebo_delta_nats, Some(Estimate::point(1.0)));
-    assert!(found.categories[6..].iter().all(|row| row.tokens == 0 && row.delta_nats.is_none()));
+    assert_eq!(found.all.categories[0].vocabulary_entries, 2);
+    assert_eq!(found.all.categories[2].placebo_delta_nats, Some(Estimate::point(1.0)));
+    assert!(found.all.categories[6..].iter().all(|row| row.tokens == 0 && row.delta_nats.is_none()));
     // Two documents with rows: nothing carries an interval, and the results say why.
-    assert!(found.intervals.none_because.as_ref().is_some_and(|why| why.contains("only 2 documents hold")));
-    assert_eq!(found.overall.pairs[0].equivalence, None);
-    assert_eq!(found.correlation.len(), 6);
-    assert_eq!((found.entropy.len(), found.confidence.len()), (4, 12));
-    let first = &found.confidence[0];
+    assert!(
+        found.all.intervals.none_because.as_ref().is_some_and(|why| why.contains("only 2 documents hold"))
+    );
+    assert_eq!(found.all.overall.pairs[0].equivalence, None);
+    assert_eq!(found.all.correlation.len(), 6);
+    assert_eq!((found.all.entropy.len(), found.all.confidence.len()), (4, 12));
+    let first = &found.all.confidence[0];
     assert_eq!((first.confident_below_nats, first.uncertain_above_nats), (0.25, 1.0));
-    assert_eq!(found.brackets.by_token[0].name, ")");
+    assert_eq!(found.all.brackets.by_token[0].name, ")");
 }
 
 #[test]
@@ -98,7 +100,7 @@ proptest! {
     #[test]
     fn categories_partition_the_rows(join in any_join()) {
         let found = compare_all(&join);
-        let rows = || found.categories.iter();
+        let rows = || found.all.categories.iter();
         let shares: Vec<f64> = rows().filter_map(|row| row.share_of_gap).map(|share| share.value).collect();
         prop_assert_eq!(rows().map(|row| row.tokens).sum::<u64>(), join.rows() as u64);
         prop_assert_eq!(shares.len(), 19, "a gap of exactly zero does not come up");
@@ -106,7 +108,7 @@ proptest! {
         prop_assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-12 * size.max(1.0));
         let deltas: Vec<f64> = rows().filter_map(|row| row.delta_nats).map(|delta| delta.value).collect();
         prop_assert!(deltas.is_sorted());
-        prop_assert!(found.categories[deltas.len()..].iter().all(|row| row.tokens == 0));
+        prop_assert!(found.all.categories[deltas.len()..].iter().all(|row| row.tokens == 0));
     }
 
     #[test]
@@ -120,20 +122,20 @@ proptest! {
             };
         }
         let (one, other) = (compare_all(&join), compare_all(&swapped));
-        prop_assert_eq!(one.overall.pairs[0].mean_delta_nats.value, -other.overall.pairs[0].mean_delta_nats.value);
-        for row in &one.categories {
-            let turned = other.categories.iter().find(|other| other.name == row.name).unwrap();
+        prop_assert_eq!(one.all.overall.pairs[0].mean_delta_nats.value, -other.all.overall.pairs[0].mean_delta_nats.value);
+        for row in &one.all.categories {
+            let turned = other.all.categories.iter().find(|other| other.name == row.name).unwrap();
             let turned_delta = turned.delta_nats.map(|delta| Estimate::point(-delta.value));
             prop_assert_eq!(row.delta_nats, turned_delta);
             prop_assert_eq!(row.loss_a_nats, turned.loss_b_nats);
             prop_assert_eq!(row.share_of_gap, turned.share_of_gap);
         }
-        for (row, turned) in one.confidence.iter().zip(&other.confidence) {
+        for (row, turned) in one.all.confidence.iter().zip(&other.all.confidence) {
             prop_assert_eq!(row.a_confident.tokens, turned.b_confident.tokens);
             let delta = |cell: &ConfidenceCell| cell.delta_nats.map(|delta| delta.value);
             prop_assert_eq!(delta(&row.a_confident), delta(&turned.b_confident).map(|delta| -delta));
         }
-        prop_assert_eq!(one.correlation[0].pearson_occurrences, other.correlation[0].pearson_occurrences);
+        prop_assert_eq!(one.all.correlation[0].pearson_occurrences, other.all.correlation[0].pearson_occurrences);
     }
 
     #[test]
@@ -142,9 +144,9 @@ proptest! {
         let json = serde_json::to_string(&found).unwrap();
         let read: Comparison = serde_json::from_str(&json).unwrap();
         // serde_json reads a few doubles one bit off.
-        let mean = |comparison: &Comparison| comparison.overall.models[0].mean_loss_nats.value;
+        let mean = |comparison: &Comparison| comparison.all.overall.models[0].mean_loss_nats.value;
         prop_assert!(close(mean(&read), mean(&found)));
-        prop_assert_eq!(read.categories.len(), found.categories.len());
+        prop_assert_eq!(read.all.categories.len(), found.all.categories.len());
         prop_assert_eq!(&read.setup, &found.setup);
         prop_assert!(!json.contains("NaN"));
     }
@@ -153,8 +155,8 @@ proptest! {
     fn a_model_against_itself_has_no_gap(mut join in any_join()) {
         join.models[1].loss = join.models[0].loss.clone();
         let found = compare_all(&join);
-        prop_assert_eq!(found.overall.pairs[0].mean_delta_nats.value, 0.0);
-        prop_assert_eq!(found.overall.pairs[0].first_wins_documents.value, 0.0);
-        prop_assert!(found.categories.iter().all(|row| row.share_of_gap.is_none()));
+        prop_assert_eq!(found.all.overall.pairs[0].mean_delta_nats.value, 0.0);
+        prop_assert_eq!(found.all.overall.pairs[0].first_wins_documents.value, 0.0);
+        prop_assert!(found.all.categories.iter().all(|row| row.share_of_gap.is_none()));
     }
 }

@@ -22,7 +22,11 @@ fn cells_by_hand() {
     let placebo = model_mut(&mut join, Role::Placebo);
     (placebo.entropy, placebo.loss) = (vec![0.1, 2.0, 0.2, 0.1, 9.0], vec![2.0, 3.0, 2.5, 3.0, 7.0]);
     let rows = analyse(&join, &[0.25, 1.0], &[1.0, 2.0]);
-    let cell = |tokens, delta: Option<f64>| ConfidenceCell { tokens, delta_nats: delta.map(Estimate::point) };
+    let cell = |tokens, delta: Option<f64>| ConfidenceCell {
+        tokens,
+        delta_nats: delta.map(Estimate::point),
+        ..ConfidenceCell::default()
+    };
     let thresholds: Vec<(f64, f64)> =
         rows.iter().map(|row| (row.confident_below_nats, row.uncertain_above_nats)).collect();
     assert_eq!(thresholds, [(0.25, 1.0), (0.25, 2.0), (1.0, 1.0), (1.0, 2.0)]);

@@ -32,6 +32,7 @@ fn rows_by_hand() {
             delta_nats: Some(Estimate::point(7.0 / 3.0)),
             share_of_gap: Some(Estimate::point(7.0 / 8.0)),
             placebo_delta_nats: Some(Estimate::point(-0.5 / 3.0)),
+            ..DeltaRow::default()
         }
     );
     assert_eq!((rows[1].tokens, rows[1].vocabulary_entries, rows[1].documents), (0, 0, 0));
