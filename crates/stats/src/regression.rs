@@ -1,7 +1,7 @@
 //! The table 'held fixed': Δ by category with frequency, position, depth, repetition and entropy held fixed.
 //!
-//! [`RegressionSums`] takes the joined rows document by document and merges; [`held_fixed`] makes the section
-//! of it. Occurrences of tokens are counted before, in a pass of their own.
+//! Two passes: [`Occurrences`] counts the tokens, then [`Regression`] takes the documents' sums, which the section
+//! is made of. Both merge.
 
 mod covariates;
 mod fit;
@@ -10,31 +10,111 @@ mod sums;
 #[cfg(test)]
 mod tests;
 
-use deltaloss_records::Role;
+use std::collections::HashMap;
+use std::sync::Arc;
 
-pub(crate) use covariates::{DocumentColumns, Windows, of_document};
+use deltaloss_records::{Role, WindowInfo};
+
 pub use results::{HeldFixed, HeldFixedCategory, HeldFixedCovariate, HeldFixedPair, HeldFixedSlope};
-pub(crate) use sums::{Observation, RegressionSums};
 
-use crate::Estimate;
 use crate::student::{upper_quantile, upper_tail};
-use covariates::NAMES;
+use crate::{Accumulator, DocumentRows, Estimate, Test};
+use covariates::{NAMES, Windows};
 use fit::{Coefficient, Design};
-use sums::{DocumentSums, OUTCOMES};
+use sums::{DocumentSums, OUTCOMES, Observation};
 
-/// Makes the section of the documents for which `part` holds; nothing without tokens.
-///
-/// `categories` names the categories, `entropy_of` the model whose entropy the observations hold, and with
-/// `placebo` their second outcome is a placebo's.
-pub(crate) fn held_fixed(
-    sums: &RegressionSums,
-    part: impl Fn(usize) -> bool,
+/// How often each token occurs among the joined tokens of all documents; memory grows with the vocabulary.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Occurrences {
+    counts: HashMap<u32, u64>,
+}
+
+impl Accumulator for Occurrences {
+    fn add_document(&mut self, rows: &DocumentRows<'_>) {
+        for &token in rows.token {
+            *self.counts.entry(token).or_insert(0) += 1;
+        }
+    }
+
+    #[expect(clippy::iter_over_hash_type, reason = "sums of whole numbers do not depend on their order")]
+    fn merge(&mut self, other: Self) {
+        for (token, count) in other.counts {
+            *self.counts.entry(token).or_insert(0) += count;
+        }
+    }
+}
+
+/// The sums by document of the regression.
+#[derive(Clone, Debug)]
+pub(crate) struct Regression {
+    occurrences: Arc<Occurrences>,
+    windows: Windows,
+    entropy_of: Role,
+    placebo: bool,
+    /// Ascending by document, those with tokens only.
+    documents: Vec<DocumentSums>,
+}
+
+impl Accumulator for Regression {
+    fn add_document(&mut self, rows: &DocumentRows<'_>) {
+        let entropy = rows.model(self.entropy_of).map_or(rows.b().entropy, |model| model.entropy);
+        let placebo = rows.model(Role::Placebo).filter(|_| self.placebo);
+        let (a, b) = (rows.a().loss, rows.b().loss);
+        let covariates = covariates::of_document(rows, entropy, self.windows, &self.occurrences.counts);
+        let observations = covariates.enumerate().map(|(row, x)| {
+            let b = f64::from(b[row]);
+            let second = placebo.map_or(0.0, |placebo| f64::from(placebo.loss[row]) - b);
+            Observation { category: u32::from(rows.category[row]), x, y: [f64::from(a[row]) - b, second] }
+        });
+        self.add(DocumentSums::new(rows.document, observations));
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.documents.extend(other.documents);
+        self.documents.sort_by_key(|sums| sums.document);
+    }
+}
+
+impl Regression {
+    /// No documents yet. `window` is that of run a, `roles` are those of all runs.
+    pub(crate) fn new(occurrences: Arc<Occurrences>, window: &WindowInfo, roles: &[Role]) -> Self {
+        Regression {
+            occurrences,
+            windows: Windows::new(window),
+            entropy_of: entropy_control(roles),
+            placebo: roles.contains(&Role::Placebo),
+            documents: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, sums: DocumentSums) {
+        if !sums.categories.is_empty() {
+            let place = self.documents.partition_point(|known| known.document < sums.document);
+            self.documents.insert(place, sums);
+        }
+    }
+
+    /// Makes the section of the documents for which `part` holds, with these names of the categories; nothing
+    /// without tokens.
+    pub(crate) fn held_fixed(&self, part: impl Fn(u32) -> bool, categories: &[String]) -> Option<HeldFixed> {
+        let documents: Vec<&DocumentSums> =
+            self.documents.iter().filter(|sums| part(sums.document)).collect();
+        held_fixed(&documents, categories, self.entropy_of, self.placebo)
+    }
+}
+
+/// Whose entropy is held fixed: a model's outside the pair where there is one.
+fn entropy_control(roles: &[Role]) -> Role {
+    [Role::Benchmark, Role::Oracle].into_iter().find(|role| roles.contains(role)).unwrap_or(Role::B)
+}
+
+fn held_fixed(
+    documents: &[&DocumentSums],
     categories: &[String],
     entropy_of: Role,
     placebo: bool,
 ) -> Option<HeldFixed> {
-    let documents: Vec<&DocumentSums> = sums.documents.iter().filter(|sums| part(sums.document)).collect();
-    let design = Design::new(&documents, categories.len())?;
+    let design = Design::new(documents, categories.len())?;
     let names = covariate_names(entropy_of);
     let covariates = names.iter().zip(design.spread).zip(design.dropped).map(|((name, spread), dropped)| {
         HeldFixedCovariate {
@@ -59,11 +139,6 @@ pub(crate) fn held_fixed(
     })
 }
 
-/// Which model's entropy is held fixed: one outside the pair where there is one.
-pub(crate) fn entropy_control(roles: &[Role]) -> Role {
-    [Role::Benchmark, Role::Oracle].into_iter().find(|role| roles.contains(role)).unwrap_or(Role::B)
-}
-
 fn covariate_names(entropy_of: Role) -> Vec<String> {
     let mut names: Vec<String> = NAMES.map(str::to_owned).to_vec();
     if let Some(last) = names.last_mut() {
@@ -83,7 +158,10 @@ fn pair(
     let slopes = names.iter().zip(fit.slopes).map(|(name, slope)| HeldFixedSlope {
         name: name.clone(),
         delta_nats_per_unit: slope.map(estimate),
-        p_value: slope.and_then(p_value),
+        test: slope.and_then(|slope| {
+            // Each slope is a family of its own.
+            p_value(slope).map(|p| test(slope, p, p))
+        }),
     });
     let several = fit.categories.len() > 1;
     let tests: Vec<Option<f64>> =
@@ -95,8 +173,7 @@ fn pair(
             documents: adjusted.excess.documents,
             delta_nats: estimate(adjusted.mean),
             excess_nats: several.then(|| estimate(adjusted.excess)),
-            p_value: *p_value,
-            q_value,
+            test: p_value.zip(q_value).map(|(p, q)| test(adjusted.excess, p, q)),
         }
     });
     HeldFixedPair {
@@ -116,6 +193,10 @@ fn estimate(coefficient: Coefficient) -> Estimate {
         [value - half, value + half]
     });
     Estimate { value, interval, standard_error }
+}
+
+fn test(coefficient: Coefficient, p_value: f64, q_value: f64) -> Test {
+    Test { degrees_of_freedom: coefficient.documents - 1, p_value, q_value }
 }
 
 /// Of the two-sided t test against 0; nothing where there is no spread to test by.

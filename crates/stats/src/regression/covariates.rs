@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use deltaloss_records::WindowInfo;
 
 use super::sums::COVARIATES;
+use crate::DocumentRows;
 
 /// What each covariate is, in the order of [`of_document`]'s columns; the entropy's is completed by the model
 /// it is of.
@@ -56,47 +57,38 @@ impl Windows {
     }
 }
 
-/// One document's rows, `[row]` each.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct DocumentColumns<'a> {
-    /// Index of each token in its document.
-    pub(crate) position: &'a [u32],
-    /// Vocabulary ids.
-    pub(crate) token: &'a [u32],
-    /// Brackets open where each token starts.
-    pub(crate) depth: &'a [u32],
-    /// Entropy under the model that serves as control, nats.
-    pub(crate) entropy: &'a [f32],
-}
-
-/// The covariates of a document's tokens, in order; `occurrences` of a token among all that are joined.
+/// The covariates of a document's tokens, in order: `entropy` is the control's, nats; `occurrences` of a token are
+/// those among all that are joined.
 ///
 /// Only joined tokens are looked at for earlier occurrences: where no beginning-of-text token is put in
 /// front, a document's first token is predicted by no run and therefore unseen here.
 pub(crate) fn of_document<'a>(
-    columns: DocumentColumns<'a>,
+    rows: &'a DocumentRows<'_>,
+    entropy: &'a [f32],
     windows: Windows,
     occurrences: &'a HashMap<u32, u64>,
 ) -> impl Iterator<Item = [f64; COVARIATES]> + 'a {
     let mut last_place: HashMap<u32, u64> = HashMap::new();
-    (0..columns.position.len()).map(move |row| {
-        let (target, start) = windows.place(columns.position[row]);
-        let token = columns.token[row];
+    (0..rows.len()).map(move |row| {
+        let (target, start) = windows.place(rows.position[row]);
+        let token = rows.token[row];
         let repeated = last_place.insert(token, target).is_some_and(|last| last >= start);
         let count = occurrences.get(&token).copied().unwrap_or(1);
         [
             (count as f64).ln(),
             // At least one input precedes every token that a model predicts.
             ((target - start).max(1) as f64).ln(),
-            f64::from(columns.depth[row]),
+            f64::from(rows.depth[row]),
             f64::from(u8::from(repeated)),
-            f64::from(columns.entropy[row]),
+            f64::from(entropy[row]),
         ]
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use deltaloss_records::Split;
+
     use super::*;
 
     fn windows(mode: &str, stride: Option<u32>, beginning_of_text: Option<u32>) -> Windows {
@@ -133,14 +125,21 @@ mod tests {
 
     #[test]
     fn covariates_by_hand() {
-        let columns = DocumentColumns {
+        let rows = DocumentRows {
+            document: 0,
+            split: Split::Discovery,
+            text: "",
             position: &[1, 2, 3, 4, 5, 6],
             token: &[7, 8, 7, 9, 7, 8],
+            byte_start: &[0; 6],
+            byte_end: &[0; 6],
+            category: &[0; 6],
             depth: &[0, 1, 1, 2, 0, 0],
-            entropy: &[0.5, 1.0, 0.0, 2.0, 0.25, 0.125],
+            models: &[],
         };
+        let entropy = [0.5, 1.0, 0.0, 2.0, 0.25, 0.125];
         let occurrences = HashMap::from([(7, 30), (8, 2), (9, 1)]);
-        let found: Vec<_> = of_document(columns, windows("chunk", None, None), &occurrences).collect();
+        let found: Vec<_> = of_document(&rows, &entropy, windows("chunk", None, None), &occurrences).collect();
         let ln = f64::ln;
         assert_eq!(
             found,

@@ -3,7 +3,7 @@
 use deltaloss_records::Role;
 use serde::{Deserialize, Serialize};
 
-use crate::Estimate;
+use crate::{Estimate, Test};
 
 /// Analysis of Δ with several things held fixed at once: least squares of Δ on a token's category and on
 /// the covariates below, over tokens. Standard errors are clustered by document (CR1); intervals here are 95 % t
@@ -63,8 +63,8 @@ pub struct HeldFixedSlope {
     pub name: String,
     /// Change of Δ for one unit of it, nats; null where it was dropped.
     pub delta_nats_per_unit: Option<Estimate>,
-    /// Of the t test against 0, with documents − 1 degrees of freedom.
-    pub p_value: Option<f64>,
+    /// Whether that is zero; a family of its own, so that q = p.
+    pub test: Option<Test>,
 }
 
 /// A category with the covariates held fixed.
@@ -80,8 +80,6 @@ pub struct HeldFixedCategory {
     pub delta_nats: Estimate,
     /// That less the mean Δ of all tokens, nats; null where there is no other category.
     pub excess_nats: Option<Estimate>,
-    /// Of the t test of the excess against 0, with `documents` − 1 degrees of freedom.
-    pub p_value: Option<f64>,
-    /// Its Benjamini–Hochberg q-value among the categories of the pair.
-    pub q_value: Option<f64>,
+    /// Whether `excess_nats` is zero; the categories of the pair are the family.
+    pub test: Option<Test>,
 }

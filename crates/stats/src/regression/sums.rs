@@ -51,7 +51,7 @@ impl CategorySums {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct DocumentSums {
     /// The document's index in the join.
-    pub(crate) document: usize,
+    pub(crate) document: u32,
     /// Ascending by category, those with tokens only.
     pub(crate) categories: Vec<CategorySums>,
     /// Summed products of covariates, `(i, j ≤ i)` at `i (i + 1) / 2 + j`.
@@ -64,7 +64,7 @@ pub(crate) struct DocumentSums {
 
 impl DocumentSums {
     /// Sums a document's tokens in their order.
-    pub(crate) fn new(document: usize, observations: impl Iterator<Item = Observation>) -> Self {
+    pub(crate) fn new(document: u32, observations: impl Iterator<Item = Observation>) -> Self {
         let mut sums = DocumentSums {
             document,
             categories: Vec::new(),
@@ -125,32 +125,4 @@ impl DocumentSums {
 /// An outcome with these weights.
 fn weighted(weights: [f64; OUTCOMES], of: [f64; OUTCOMES]) -> f64 {
     weights[0] * of[0] + weights[1] * of[1]
-}
-
-/// The documents of a corpus, or of a part of it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct RegressionSums {
-    /// Ascending by document, those with tokens only.
-    pub(crate) documents: Vec<DocumentSums>,
-}
-
-impl RegressionSums {
-    /// Adds a whole document, none of whose tokens was added before.
-    pub(crate) fn add_document(
-        &mut self,
-        document: usize,
-        observations: impl Iterator<Item = Observation>,
-    ) {
-        let sums = DocumentSums::new(document, observations);
-        if !sums.categories.is_empty() {
-            let place = self.documents.partition_point(|known| known.document < document);
-            self.documents.insert(place, sums);
-        }
-    }
-
-    /// Adds the documents of another part. The result is that of the whole, to the last bit.
-    pub(crate) fn merge(&mut self, other: Self) {
-        self.documents.extend(other.documents);
-        self.documents.sort_by_key(|sums| sums.document);
-    }
 }

@@ -22,8 +22,8 @@ for document in range(documents):
     shift = rng.normal(0, 0.4, 3)
     # Category 2 is absent from the last three documents.
     held = 3 if document < documents - 3 else 2
-    for _ in range(rng.integers(8, 20)):
-        category = int(rng.integers(held))
+    for token in range(rng.integers(8, 20)):
+        category = token if token < held else int(rng.integers(held))
         log_count = rng.normal(4 + category, 1)
         log_place = np.log(rng.integers(1, 60))
         depth = int(rng.poisson(1 + 0.5 * category))
