@@ -166,16 +166,17 @@ fn pair(
     let several = fit.categories.len() > 1;
     let tests: Vec<Option<f64>> =
         fit.categories.iter().map(|adjusted| p_value(adjusted.excess).filter(|_| several)).collect();
-    let rows = fit.categories.iter().zip(&tests).zip(q_values(&tests)).map(|((adjusted, p_value), q_value)| {
-        HeldFixedCategory {
-            name: categories[adjusted.category as usize].clone(),
-            tokens: adjusted.tokens,
-            documents: adjusted.excess.documents,
-            delta_nats: estimate(adjusted.mean),
-            excess_nats: several.then(|| estimate(adjusted.excess)),
-            test: p_value.zip(q_value).map(|(p, q)| test(adjusted.excess, p, q)),
-        }
-    });
+    let rows =
+        fit.categories.iter().zip(&tests).zip(q_values(&tests)).map(|((adjusted, p_value), q_value)| {
+            HeldFixedCategory {
+                name: categories[adjusted.category as usize].clone(),
+                tokens: adjusted.tokens,
+                documents: adjusted.excess.documents,
+                delta_nats: estimate(adjusted.mean),
+                excess_nats: several.then(|| estimate(adjusted.excess)),
+                test: p_value.zip(q_value).map(|(p, q)| test(adjusted.excess, p, q)),
+            }
+        });
     HeldFixedPair {
         first,
         second,

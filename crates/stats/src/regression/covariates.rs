@@ -139,7 +139,8 @@ mod tests {
         };
         let entropy = [0.5, 1.0, 0.0, 2.0, 0.25, 0.125];
         let occurrences = HashMap::from([(7, 30), (8, 2), (9, 1)]);
-        let found: Vec<_> = of_document(&rows, &entropy, windows("chunk", None, None), &occurrences).collect();
+        let found: Vec<_> =
+            of_document(&rows, &entropy, windows("chunk", None, None), &occurrences).collect();
         let ln = f64::ln;
         assert_eq!(
             found,

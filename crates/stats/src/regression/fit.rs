@@ -61,7 +61,7 @@ pub(crate) struct Coefficient {
     pub(crate) value: f64,
     /// Nothing where too few documents hold tokens, or too few tokens are left beside the columns.
     pub(crate) standard_error: Option<f64>,
-    /// The documents that it rests on.
+    /// Documents that hold what it is about: all of them, or those with the category.
     pub(crate) documents: u64,
 }
 
@@ -124,7 +124,8 @@ impl<'a> Design<'a> {
             return None;
         }
         let categories = category_means(documents, categories);
-        let total = |value: &dyn Fn(&DocumentSums) -> f64| documents.iter().map(|sums| value(sums)).sum::<f64>();
+        let total =
+            |value: &dyn Fn(&DocumentSums) -> f64| documents.iter().map(|sums| value(sums)).sum::<f64>();
         let raw = DMatrix::from_fn(COVARIATES, COVARIATES, |i, j| total(&|sums| sums.product(i, j)));
         let mean: [f64; COVARIATES] = std::array::from_fn(|i| {
             categories.iter().map(|category| category.tokens * category.mean[i]).sum::<f64>() / tokens
@@ -135,7 +136,10 @@ impl<'a> Design<'a> {
             standard_deviation: (about_mean(i).max(0.0) / tokens).sqrt(),
         });
         let between = |i: usize, j: usize| {
-            categories.iter().map(|category| category.tokens * category.mean[i] * category.mean[j]).sum::<f64>()
+            categories
+                .iter()
+                .map(|category| category.tokens * category.mean[i] * category.mean[j])
+                .sum::<f64>()
         };
         let within = DMatrix::from_fn(COVARIATES, COVARIATES, |i, j| raw[(i, j)] - between(i, j));
         let mut dropped = std::array::from_fn(|i| {
@@ -176,10 +180,11 @@ impl<'a> Design<'a> {
         Fit { slopes, categories: categories.collect(), r_squared: line.r_squared }
     }
 
-    /// A coefficient with the error that the documents' squared influences give.
+    /// A coefficient about so many documents, with the error that the documents' squared influences give.
     fn coefficient(&self, value: f64, squares: f64, documents: u64) -> Coefficient {
-        let columns = self.categories.iter().filter(|category| category.tokens > 0.0).count() + self.kept.len();
-        let (left, clusters) = (self.tokens - columns as f64, documents as f64);
+        let columns =
+            self.categories.iter().filter(|category| category.tokens > 0.0).count() + self.kept.len();
+        let (left, clusters) = (self.tokens - columns as f64, self.documents.len() as f64);
         let enough = documents >= FEWEST_DOCUMENTS as u64 && left > 0.0;
         let factor = clusters / (clusters - 1.0) * (self.tokens - 1.0) / left;
         let error = (squares * factor).sqrt();
@@ -260,7 +265,8 @@ impl Line {
         };
         let within: Vec<f64> = (design.kept.iter())
             .map(|&covariate| {
-                let between = design.categories.iter().zip(&sums).map(|(category, y)| category.mean[covariate] * y);
+                let between =
+                    design.categories.iter().zip(&sums).map(|(category, y)| category.mean[covariate] * y);
                 total(&|sums| sums.with_outcome(covariate, weights)) - between.sum::<f64>()
             })
             .collect();
@@ -296,8 +302,10 @@ impl Influences {
     fn new(design: &Design<'_>, line: &Line, weights: [f64; OUTCOMES]) -> Self {
         let with_tokens: Vec<usize> =
             (0..design.categories.len()).filter(|&index| design.categories[index].tokens > 0.0).collect();
-        let mut squares =
-            Influences { slopes: vec![0.0; design.kept.len()], categories: vec![[0.0; 2]; with_tokens.len()] };
+        let mut squares = Influences {
+            slopes: vec![0.0; design.kept.len()],
+            categories: vec![[0.0; 2]; with_tokens.len()],
+        };
         let mut residuals = vec![0.0; design.categories.len()];
         for document in design.documents {
             let slopes = of_document(design, line, weights, document, &mut residuals);
@@ -346,14 +354,10 @@ fn of_document(
 }
 
 /// A document's influence on what the slopes make of the mean covariates, and on the mean outcome.
-fn of_means(
-    design: &Design<'_>,
-    line: &Line,
-    weights: [f64; OUTCOMES],
-    document: &DocumentSums,
-) -> [f64; 2] {
+fn of_means(design: &Design<'_>, line: &Line, weights: [f64; OUTCOMES], document: &DocumentSums) -> [f64; 2] {
     let tokens = document.tokens() as f64;
-    let sum = |of: &dyn Fn(&super::sums::CategorySums) -> f64| document.categories.iter().map(of).sum::<f64>();
+    let sum =
+        |of: &dyn Fn(&super::sums::CategorySums) -> f64| document.categories.iter().map(of).sum::<f64>();
     let at_mean: f64 = (design.kept.iter().zip(&line.slopes))
         .map(|(&i, slope)| slope * (sum(&|cell| cell.x[i]) - tokens * design.spread[i].mean))
         .sum();

@@ -14,9 +14,8 @@ use crate::testing::close;
 type Tokens = Vec<Observation>;
 
 fn sums(documents: &[Tokens]) -> Vec<DocumentSums> {
-    let sums = documents.iter().zip(0..).map(|(tokens, index)| {
-        DocumentSums::new(index, tokens.iter().copied())
-    });
+    let sums =
+        documents.iter().zip(0..).map(|(tokens, index)| DocumentSums::new(index, tokens.iter().copied()));
     sums.filter(|sums| !sums.categories.is_empty()).collect()
 }
 
@@ -119,19 +118,17 @@ fn dense(documents: &[Tokens], kept: &[usize]) -> [Vec<(f64, f64)>; 3] {
     let residuals = &y - &x * &theta;
     let mean = x.row_mean();
     let clusters = documents.iter().filter(|tokens| !tokens.is_empty()).count();
-    let factor = |clusters: usize| {
-        clusters as f64 / (clusters - 1) as f64 * (n - 1) as f64 / (n - width) as f64
-    };
-    let holds = |category: u32| {
-        documents.iter().filter(|tokens| tokens.iter().any(|token| token.category == category)).count()
-    };
+    let factor = clusters as f64 / (clusters - 1) as f64 * (n - 1) as f64 / (n - width) as f64;
     let mut squares = [vec![0.0; kept.len()], vec![0.0; 3], vec![0.0; 3]];
     for document in 0..documents.len() {
         let own = || (0..n).filter(|&row| rows[row].0 == document);
-        let score = own().fold(DVector::zeros(width), |sum, row| sum + x.row(row).transpose() * residuals[row]);
+        let score =
+            own().fold(DVector::zeros(width), |sum, row| sum + x.row(row).transpose() * residuals[row]);
         let of_theta = &bread * score;
         let of_mean: f64 = own()
-            .map(|row| (3..width).map(|column| (x[(row, column)] - mean[column]) * theta[column]).sum::<f64>())
+            .map(|row| {
+                (3..width).map(|column| (x[(row, column)] - mean[column]) * theta[column]).sum::<f64>()
+            })
             .sum();
         let of_outcome: f64 = own().map(|row| y[row] - y.mean()).sum();
         for (slope, sum) in squares[0].iter_mut().enumerate() {
@@ -145,11 +142,11 @@ fn dense(documents: &[Tokens], kept: &[usize]) -> [Vec<(f64, f64)>; 3] {
         }
     }
     let at_mean = |category: usize| theta[category] + (3..width).map(|c| theta[c] * mean[c]).sum::<f64>();
-    let error = |squares: f64, clusters: usize| (squares * factor(clusters)).sqrt();
+    let error = |squares: f64| (squares * factor).sqrt();
     [
-        (0..kept.len()).map(|slope| (theta[3 + slope], error(squares[0][slope], clusters))).collect(),
-        (0..3).map(|k| (at_mean(k), error(squares[1][k], holds(k as u32)))).collect(),
-        (0..3).map(|k| (at_mean(k) - y.mean(), error(squares[2][k], holds(k as u32)))).collect(),
+        (0..kept.len()).map(|slope| (theta[3 + slope], error(squares[0][slope]))).collect(),
+        (0..3).map(|k| (at_mean(k), error(squares[1][k]))).collect(),
+        (0..3).map(|k| (at_mean(k) - y.mean(), error(squares[2][k]))).collect(),
     ]
 }
 
@@ -280,11 +277,15 @@ fn with_nothing_held_fixed_it_is_the_plain_excess() {
     let mean = tokens().map(|token| token.y[0]).sum::<f64>() / 186.0;
     for row in &found.categories {
         let of = |tokens: &Tokens| -> (f64, f64) {
-            let own: Vec<f64> =
-                tokens.iter().filter(|token| token.category == row.category).map(|token| token.y[0]).collect();
+            let own: Vec<f64> = tokens
+                .iter()
+                .filter(|token| token.category == row.category)
+                .map(|token| token.y[0])
+                .collect();
             (own.len() as f64, own.iter().sum())
         };
-        let (count, sum) = documents.iter().map(of).fold((0.0, 0.0), |all, one| (all.0 + one.0, all.1 + one.1));
+        let (count, sum) =
+            documents.iter().map(of).fold((0.0, 0.0), |all, one| (all.0 + one.0, all.1 + one.1));
         assert!(close(row.mean.value, sum / count) && close(row.excess.value, sum / count - mean));
         // The linearised difference of two ratios.
         let squares: f64 = documents
@@ -295,8 +296,7 @@ fn with_nothing_held_fixed_it_is_the_plain_excess() {
                 ((own_sum - own * sum / count) / count - all / 186.0).powi(2)
             })
             .sum();
-        let clusters = row.excess.documents as f64;
-        let factor = clusters / (clusters - 1.0) * 185.0 / 183.0;
+        let factor = 14.0 / 13.0 * 185.0 / 183.0;
         assert!(close(row.excess.standard_error.unwrap(), (squares * factor).sqrt()));
     }
 }
@@ -307,7 +307,10 @@ fn few_documents_tokens_or_categories_carry_no_error() {
     // Nine documents: numbers, but no errors.
     let found = section(&all[..9]);
     let row = &found.pairs[0].categories[0];
-    assert_eq!((row.delta_nats.interval, row.excess_nats.unwrap().standard_error, row.test), (None, None, None));
+    assert_eq!(
+        (row.delta_nats.interval, row.excess_nats.unwrap().standard_error, row.test),
+        (None, None, None)
+    );
     assert!(found.pairs[0].slopes.iter().all(|slope| slope.test.is_none()));
     // A category in nine of fourteen documents; the others have theirs.
     let mut rare = all.clone();
@@ -338,7 +341,10 @@ fn enormous_values_give_no_nonsense() {
         let numbers = pair.categories.iter().flat_map(|row| [Some(row.delta_nats), row.excess_nats]);
         let numbers = numbers.chain(pair.slopes.iter().map(|slope| slope.delta_nats_per_unit)).flatten();
         for number in numbers {
-            assert!(number.value.is_finite() && number.standard_error.is_none_or(f64::is_finite), "{number:?}");
+            assert!(
+                number.value.is_finite() && number.standard_error.is_none_or(f64::is_finite),
+                "{number:?}"
+            );
         }
     }
 }
@@ -384,7 +390,9 @@ fn q_values_by_hand() {
     // 0.04 · 4 / 3 is below 0.03 · 4 / 2, so both take it.
     let expected = [Some(0.04), None, Some(0.04 * 4.0 / 3.0), Some(0.04 * 4.0 / 3.0), Some(0.9)];
     for (found, expected) in found.iter().zip(expected) {
-        assert!(found.is_some() == expected.is_some() && close(found.unwrap_or(0.0), expected.unwrap_or(0.0)));
+        assert!(
+            found.is_some() == expected.is_some() && close(found.unwrap_or(0.0), expected.unwrap_or(0.0))
+        );
     }
     assert_eq!(q_values(&[]), []);
 }

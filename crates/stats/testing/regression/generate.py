@@ -3,8 +3,8 @@
     pip install numpy scipy statsmodels && python generate.py
 
 Slopes and their errors are statsmodels' (OLS, cov_type="cluster": CR1). Adjusted means and excesses are
-computed with numpy from the explicit design matrix: influences of documents by the delta method, with the
-small-sample factor of the documents that hold the category.
+computed with numpy from the explicit design matrix: influences of documents by the delta method. Their t
+tests have as many degrees of freedom as documents hold the category, less one.
 """
 
 import json
@@ -40,6 +40,7 @@ cluster, category, x = rows[:, 0].astype(int), rows[:, 1].astype(int), rows[:, 2
 dummies = np.eye(categories)[category]
 design = np.hstack([dummies, x])
 N, K = design.shape
+factor = documents / (documents - 1) * (N - 1) / (N - K)
 
 
 def regression(y):
@@ -58,7 +59,6 @@ def regression(y):
             influence.append(at @ of_theta + of_mean)
             influence_excess.append(influence[-1] - (y[own] - y.mean()).sum() / N)
         held = len(set(cluster[category == k]))
-        factor = held / (held - 1) * (N - 1) / (N - K)
         adjusted.append([at @ theta, np.sqrt(factor * np.square(influence).sum())])
         excess.append([at @ theta - y.mean(), np.sqrt(factor * np.square(influence_excess).sum()), held])
     p = [2 * stats.t.sf(abs(value / error), held - 1) for value, error, held in excess]
