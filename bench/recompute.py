@@ -544,7 +544,7 @@ def regression(path, checker, found, dummies, centred, y, document, columns, kep
             place = categories + kept.index(column)
             slope = stat(theta[place], influence[place], clusters)
         t_estimate(checker, (*at, "delta_nats_per_unit"), slope)
-        checker.tests({(*at, "test"): slope})
+        checker.tests({(*at, "delta_test"): slope})
     family = {}
     for index, row in enumerate(found["categories"]):
         at, place = (*path, "categories", index), dummies.columns.get_loc(row["name"])
@@ -556,7 +556,7 @@ def regression(path, checker, found, dummies, centred, y, document, columns, kep
         checker.number((*at, "documents"), documents)
         t_estimate(checker, (*at, "delta_nats"), adjusted)
         t_estimate(checker, (*at, "excess_nats"), excess)
-        family[(*at, "test")] = excess
+        family[(*at, "excess_test")] = excess
     checker.tests(family)
     if len(found["categories"]) != categories:
         checker.problem((*path, "categories"), f"has {len(found['categories'])} rows, recomputed {categories}")

@@ -158,7 +158,7 @@ fn pair(
     let slopes = names.iter().zip(fit.slopes).map(|(name, slope)| HeldFixedSlope {
         name: name.clone(),
         delta_nats_per_unit: slope.map(estimate),
-        test: slope.and_then(|slope| {
+        delta_test: slope.and_then(|slope| {
             // Each slope is a family of its own.
             p_value(slope).map(|p| test(slope, p, p))
         }),
@@ -174,7 +174,7 @@ fn pair(
                 documents: adjusted.excess.documents,
                 delta_nats: estimate(adjusted.mean),
                 excess_nats: several.then(|| estimate(adjusted.excess)),
-                test: p_value.zip(q_value).map(|(p, q)| test(adjusted.excess, p, q)),
+                excess_test: p_value.zip(q_value).map(|(p, q)| test(adjusted.excess, p, q)),
             }
         });
     HeldFixedPair {

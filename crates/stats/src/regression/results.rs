@@ -64,7 +64,7 @@ pub struct HeldFixedSlope {
     /// Change of Δ for one unit of it, nats; null where it was dropped.
     pub delta_nats_per_unit: Option<Estimate>,
     /// Whether that is zero; a family of its own, so that q = p.
-    pub test: Option<Test>,
+    pub delta_test: Option<Test>,
 }
 
 /// A category with the covariates held fixed.
@@ -81,5 +81,5 @@ pub struct HeldFixedCategory {
     /// That less the mean Δ of all tokens, nats; null where there is no other category.
     pub excess_nats: Option<Estimate>,
     /// Whether `excess_nats` is zero; the categories of the pair are the family.
-    pub test: Option<Test>,
+    pub excess_test: Option<Test>,
 }

@@ -60,13 +60,13 @@ fn assert_near(found: f64, expected: &Value, what: &str) {
 fn assert_pair(found: &HeldFixedPair, expected: &Value) {
     assert_near(found.r_squared.unwrap(), &expected["r_squared"], "R²");
     for (index, slope) in found.slopes.iter().enumerate() {
-        let (estimate, test) = (slope.delta_nats_per_unit.unwrap(), slope.test.unwrap());
+        let (estimate, test) = (slope.delta_nats_per_unit.unwrap(), slope.delta_test.unwrap());
         assert_near(estimate.value, &expected["slopes"][index][0], &slope.name);
         assert_near(estimate.standard_error.unwrap(), &expected["slopes"][index][1], &slope.name);
         assert_near(test.p_value, &expected["slope_p"][index], &slope.name);
     }
     for (index, row) in found.categories.iter().enumerate() {
-        let (excess, test) = (row.excess_nats.unwrap(), row.test.unwrap());
+        let (excess, test) = (row.excess_nats.unwrap(), row.excess_test.unwrap());
         assert_near(row.delta_nats.value, &expected["adjusted"][index][0], &row.name);
         assert_near(row.delta_nats.standard_error.unwrap(), &expected["adjusted"][index][1], &row.name);
         assert_near(excess.value, &expected["excess"][index][0], &row.name);
@@ -308,25 +308,33 @@ fn few_documents_tokens_or_categories_carry_no_error() {
     let found = section(&all[..9]);
     let row = &found.pairs[0].categories[0];
     assert_eq!(
-        (row.delta_nats.interval, row.excess_nats.unwrap().standard_error, row.test),
+        (row.delta_nats.interval, row.excess_nats.unwrap().standard_error, row.excess_test),
         (None, None, None)
     );
-    assert!(found.pairs[0].slopes.iter().all(|slope| slope.test.is_none()));
+    assert!(found.pairs[0].slopes.iter().all(|slope| slope.delta_test.is_none()));
     // A category in nine of fourteen documents; the others have theirs.
     let mut rare = all.clone();
     rare.iter_mut().skip(9).flatten().for_each(|token| token.category = token.category.min(1));
     let found = section(&rare);
-    assert!(found.pairs[0].categories[2].test.is_none() && found.pairs[0].categories[0].test.is_some());
+    assert!(
+        found.pairs[0].categories[2].excess_test.is_none()
+            && found.pairs[0].categories[0].excess_test.is_some()
+    );
     assert_eq!(found.pairs[0].categories[2].documents, 9);
     // No category but one: there is nothing to exceed.
     let found = section(&mapped(&all, |token| token.category = 1));
     let [only] = &found.pairs[0].categories[..] else { panic!("{found:?}") };
-    assert_eq!((only.name.as_str(), only.excess_nats, only.test), ("q", None, None));
+    assert_eq!((only.name.as_str(), only.excess_nats, only.excess_test), ("q", None, None));
     assert!(only.delta_nats.standard_error.is_some());
     // Ten documents of a token each: nothing is left to tell the error by.
     let few: Vec<Tokens> = all.iter().take(10).map(|tokens| tokens[..1].to_vec()).collect();
     let found = section(&mapped(&few, |token| token.x[0] += token.y[0]));
-    assert!(found.pairs[0].categories.iter().all(|row| row.test.is_none_or(|test| test.p_value.is_finite())));
+    assert!(
+        found.pairs[0]
+            .categories
+            .iter()
+            .all(|row| row.excess_test.is_none_or(|test| test.p_value.is_finite()))
+    );
     // Nothing at all.
     assert!(held_fixed(&[], &["p".to_owned()], Role::B, false).is_none());
 }
