@@ -11,6 +11,10 @@ Not recomputed are the ends of resampled intervals, which depend on the random d
 to be numbers in order, and to be there where there is a standard error. Whatever else is in the results and
 not recomputed here is an error, so that a new section cannot go unchecked. Exit code 1 on any disagreement.
 
+Three standard errors are approximations by the results' own account (quantiles, rank influences and density
+influences from bins): those of medians, Spearman coefficients and densities. They must be within 2 % of the exact
+ones. All else is held to 1e-6.
+
 Two numbers agree if they differ by at most 1e-6 + 1e-6 |expected|: losses are stored as 32-bit floats but
 summed as 64-bit ones on both sides, so that only rounding differs, which stays below 1e-9 of the number.
 """
@@ -26,6 +30,7 @@ import pandas as pd
 from scipy import stats
 
 TOLERANCE = 1e-6
+ROUGH = 0.02
 FEWEST_DOCUMENTS = 10
 CLOSING = re.compile(r"[)\]}]")
 
@@ -44,6 +49,7 @@ class Checker:
         self.results = results
         self.seen = set()
         self.problems = []
+        self.rough = 0.0
         self.sections = defaultdict(lambda: [0, 0.0])
 
     def at(self, path):
@@ -52,8 +58,8 @@ class Checker:
             value = value[key]
         return value
 
-    def number(self, path, expected):
-        """One leaf: a number, a flag, or null."""
+    def number(self, path, expected, tolerance=None):
+        """One leaf: a number, a flag, or null; where a tolerance is given, relative to the expected number."""
         self.seen.add(path)
         try:
             found = self.at(path)
@@ -67,8 +73,11 @@ class Checker:
                 self.problem(path, f"is {found}, recomputed {expected}")
             return None
         difference = abs(float(found) - expected)
-        section[1] = max(section[1], difference)
-        if difference > TOLERANCE + TOLERANCE * abs(expected):
+        if tolerance is not None:
+            self.rough = max(self.rough, difference / abs(expected) if expected else 0)
+        else:
+            section[1] = max(section[1], difference)
+        if difference > (TOLERANCE + TOLERANCE * abs(expected) if tolerance is None else tolerance * abs(expected)):
             self.problem(path, f"is {found!r}, recomputed {expected!r}")
 
     def problem(self, path, text):
@@ -108,6 +117,7 @@ class Checker:
                 self.problem(path, f"is {value!r} and is not recomputed: teach bench/recompute.py what it is")
         for section, (count, largest) in self.sections.items():
             print(f"{section:<32} {count:>7} values, largest difference {largest:.1e}")
+        print(f"approximate standard errors: largest relative difference {self.rough:.1e}")
         print(f"{intervals} ends of resampled intervals, not recomputed")
         for problem in self.problems[:40]:
             print("DISAGREES:", problem)
@@ -226,7 +236,7 @@ def overall(part, path, found):
         hits = rows.assign(hit=rows[f"rank_{role}"] == 0)
         checker.estimate((*at, "top1_accuracy"), mean(hits, "hit"))
         checker.estimate((*at, "mean_entropy_nats"), mean(rows, entropy))
-        median(checker, (*at, "median_entropy_nats"), rows[entropy])
+        median(checker, (*at, "median_entropy_nats"), rows, entropy)
     pairs = [("a", "b"), ("placebo", "b")][: 1 + part.placebo]
     wins = []
     for index, (first, second) in enumerate(pairs):
@@ -252,10 +262,16 @@ def overall(part, path, found):
     checker.estimate((*at, "first_wins_documents"), documents)
 
 
-def median(checker, path, values):
-    """A median; what is said of its error rests on a resampled or inverted share."""
-    checker.number((*path, "value"), np.median(values))
-    checker.seen.add((*path, "standard_error"))
+def median(checker, path, rows, column):
+    """A median. Its error is that of the share of tokens below it, carried through the quantiles (Woodruff 1952)."""
+    values = rows[column]
+    value = np.median(values)
+    below = mean(rows.assign(below=values < value), "below").standard_error
+    checker.number((*path, "value"), value)
+    if below is None:
+        return checker.number((*path, "standard_error"), None)
+    low, high = np.quantile(values, np.clip([0.5 - below, 0.5 + below], 0, 1), method="hazen")
+    checker.number((*path, "standard_error"), (high - low) / 2, tolerance=ROUGH)
 
 
 def equivalence(checker, path, delta, found):
@@ -274,18 +290,25 @@ def equivalence(checker, path, delta, found):
 
 def correlation(part, path, found):
     rows, checker = part.rows, part.checker
-    entries = rows.groupby("token")[[f"loss_{role}" for role in part.roles]].mean()
-    counts = rows.groupby("token").size()
+    losses = [f"loss_{role}" for role in part.roles]
+    by_entry = rows.groupby("token")
+    entries, counts = by_entry[losses].mean(), by_entry.size()
     for index, pair in enumerate(found):
         at = (*path, index)
         x, y = f"loss_{pair['x']}", f"loss_{pair['y']}"
-        correlated(checker, (*at, "pearson_occurrences"), rows[x].corr(rows[y]))
-        correlated(checker, (*at, "spearman_occurrences"), rows[x].rank().corr(rows[y].rank()))
         checker.number((*at, "vocabulary_entries"), len(entries))
-        correlated(checker, (*at, "pearson_vocabulary"), entries[x].corr(entries[y]))
-        weighted = np.cov(entries[x], entries[y], aweights=counts)
-        weighted = weighted[0, 1] / np.sqrt(weighted[0, 0] * weighted[1, 1])
-        correlated(checker, (*at, "pearson_vocabulary_weighted"), weighted)
+        correlated(checker, (*at, "pearson_occurrences"), rows.document, *pearson(rows[x], rows[y]))
+        correlated(checker, (*at, "spearman_occurrences"), rows.document, *spearman(rows[x], rows[y]), tolerance=ROUGH)
+        unweighted = entries[x].corr(entries[y])
+        correlated(checker, (*at, "pearson_vocabulary"), rows.document, unweighted, None)
+        # An entry's mean moves with each of its tokens: by the token's deviation from it over its count.
+        of_entry = {axis: rows.token.map(entries[axis]) for axis in (x, y)}
+        weighted, between = pearson(of_entry[x], of_entry[y])
+        if np.isfinite(weighted):
+            u, v = (standardised(of_entry[axis]) for axis in (x, y))
+            beyond_x, beyond_y = ((rows[axis] - of_entry[axis]) / of_entry[axis].std(ddof=0) for axis in (x, y))
+            between = between + beyond_x * (v - weighted * u) + beyond_y * (u - weighted * v)
+        correlated(checker, (*at, "pearson_vocabulary_weighted"), rows.document, weighted, between)
         heatmap(checker, (*at, "heatmap_occurrences"), pair["heatmap_occurrences"], rows[x], rows[y], None)
         heatmap(checker, (*at, "heatmap_vocabulary"), pair["heatmap_vocabulary"], entries[x], entries[y], counts)
     pairs = {frozenset((pair["x"], pair["y"])) for pair in found}
@@ -293,12 +316,48 @@ def correlation(part, path, found):
         checker.problem(path, f"has {len(pairs)} pairs of {len(part.roles)} models")
 
 
-def correlated(checker, path, value):
-    """A coefficient; its error, where one is given, is checked by simulation and not here."""
+def standardised(values):
+    return (values - values.mean()) / values.std(ddof=0)
+
+
+def pearson(x, y):
+    """Pearson's r and each token's influence on it, times the number of tokens."""
+    if x.nunique() < 2 or y.nunique() < 2:
+        return np.nan, None
+    u, v = standardised(x), standardised(y)
+    r = (u * v).mean()
+    return r, u * v - r / 2 * (u**2 + v**2)
+
+
+def spearman(x, y):
+    """Spearman's rho and each token's influence on it: by its own ranks, and by what it does to others' ranks."""
+    u, v = x.rank(), y.rank()
+    rho, _ = pearson(u, v)
+    if not np.isfinite(rho):
+        return rho, None
+    u, v = ((ranks - ranks.mean()) / len(ranks) for ranks in (u, v))
+
+    def on_others(values, other):
+        """E[1{x < X} v(Y)], ties by half."""
+        total = other.groupby(values).sum()
+        above = total[::-1].cumsum()[::-1] - total / 2
+        return values.map(above) / len(values)
+
+    scale = np.sqrt((u**2).mean() * (v**2).mean())
+    influence = u * v + on_others(x, v) + on_others(y, u)
+    return rho, (influence - influence.mean()) / scale
+
+
+def correlated(checker, path, document, value, influence, tolerance=None):
+    """A coefficient with its linearised error; the one over entries counted once has none."""
     if not np.isfinite(value):
         return checker.number(path, None)
     checker.number((*path, "value"), value)
-    checker.seen.add((*path, "standard_error"))
+    error = None
+    if influence is not None:
+        of_document = influence.groupby(document).sum() / len(influence)
+        error = Stat(value, of_document, len(of_document)).standard_error
+    checker.number((*path, "standard_error"), error, tolerance)
 
 
 def heatmap(checker, path, found, x, y, weights):
@@ -375,7 +434,7 @@ def entropy(part, path, found):
     for index, (role, distribution) in enumerate(zip(part.roles, found, strict=True)):
         at, column = (*path, index), f"entropy_{role}"
         checker.estimate((*at, "mean_nats"), mean(rows, column))
-        median(checker, (*at, "median_nats"), rows[column])
+        median(checker, (*at, "median_nats"), rows, column)
         checker.estimate((*at, "share_below_0_2"), mean(rows.assign(low=rows[column] < 0.2), "low"))
         density(checker, at, distribution, rows[column], rows.document)
 
@@ -408,7 +467,7 @@ def density(checker, path, found, values, documents):
         return checker.number(at, None)
     errors = np.sqrt(len(clusters) / (len(clusters) - 1) * np.square(influence).sum(axis=0))
     for index, error in enumerate(errors):
-        checker.number((*at, index), error)
+        checker.number((*at, index), error, ROUGH if error > 1e-4 * errors.max() else 1)
 
 
 def smooth_derivative(histogram, kernel, reach):

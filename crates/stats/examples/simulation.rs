@@ -147,8 +147,8 @@ fn summarise(tallies: &BTreeMap<String, Tally>) {
         }
     }
     println!(
-        "{:<60} {:>5}  {:<22}  {:<22}  {}",
-        "kind", "rows", "resampled: least mean most", "t: least mean most", "bias/deviation"
+        "{:<60} {:>5}  {:<22}  {:<22}  bias/deviation",
+        "kind", "rows", "resampled: least mean most", "t: least mean most"
     );
     for (kind, tallies) in kinds {
         let resampled = tallies.iter().map(|tally| tally.interval_holds / tally.with_interval);
