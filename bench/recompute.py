@@ -597,13 +597,15 @@ def regression(path, checker, found, dummies, centred, y, document, columns, kep
     clusters = len(influence)
     factor = clusters / (clusters - 1) * (n - 1) / (n - k) if clusters > 1 and n > k else np.nan
     stat = lambda value, influence, documents: Stat(value, influence, documents, factor)  # noqa: E731
+    family = {}
     for index, column in enumerate(columns):
         at, slope = (*path, "slopes", index), None
         if column in kept:
             place = categories + kept.index(column)
             slope = stat(theta[place], influence[place], clusters)
         t_estimate(checker, (*at, "delta_nats_per_unit"), slope)
-        checker.tests({(*at, "delta_test"): slope})
+        family[(*at, "delta_test")] = slope
+    checker.tests(family)
     family = {}
     for index, row in enumerate(found["categories"]):
         at, place = (*path, "categories", index), dummies.columns.get_loc(row["name"])
