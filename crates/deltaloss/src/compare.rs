@@ -1,15 +1,26 @@
 //! From runs on disk to a comparison on disk.
 
+use std::collections::HashMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use deltaloss_checkpoint::read_bounded;
-use deltaloss_records::{FolderKind, Role, Run, StagedFolder, join, write_joined};
-use deltaloss_stats::{Comparison, Options, Rules, classify_rows, compare};
+use deltaloss_records::{
+    ColumnPiece, FolderKind, JoinReader, JoinedColumns, JoinedWriter, Role, Run, Split, StagedFolder,
+};
+use deltaloss_stats::{
+    Accumulator, Classifier, Comparison, FirstPass, Options, Rules, SecondPass, SecondRows, SetupModel,
+    token_depths,
+};
+use rayon::prelude::*;
 
 use crate::error::Error;
 
 /// Rules have some thousand bytes.
 const LARGEST_RULES: u64 = 16 << 20;
+
+/// Rows joined at a time; two such pieces are in memory, one being read and one being worked on.
+const PIECE_ROWS: usize = 128 * 1024;
 
 /// The folder of a comparison.
 const COMPARISON: FolderKind = FolderKind {
@@ -73,21 +84,116 @@ pub fn write_comparison(options: &CompareOptions, folder: &Path) -> Result<Compa
     };
     let mut runs = Vec::with_capacity(options.runs.len());
     for (role, path, label) in &options.runs {
-        let run = Run::open(path)?;
-        let label = label.clone().unwrap_or_else(|| run.info.model.name.clone());
-        runs.push((*role, label, run));
+        let label = match label {
+            Some(label) => label.clone(),
+            None => Run::open_info(path)?.model.name,
+        };
+        runs.push((*role, label, path.clone()));
     }
     make_labels_differ(&mut runs);
-    let joined = join(runs)?;
-    let categories = classify_rows(&joined, &rules)?;
-    let comparison = compare(&joined, &rules, &categories, &Options::default())?;
-    write_joined(&folder.join("joined.parquet"), &joined, &categories, rules.names())?;
+    let comparison = compare_in_pieces(runs, &rules, &Options::default(), &folder.join("joined.parquet"))?;
     deltaloss_report::write_report(&comparison, folder)?;
     Ok(comparison)
 }
 
+/// Joins runs piece by piece into the table at `table`, and computes the results in two passes: one over the runs, one over
+/// that table. Memory grows with documents, not with their tokens.
+fn compare_in_pieces(
+    runs: Vec<(Role, String, PathBuf)>,
+    rules: &Rules,
+    options: &Options,
+    table: &Path,
+) -> Result<Comparison, Error> {
+    let mut reader = JoinReader::open(runs)?;
+    let models: Vec<SetupModel> = reader
+        .runs()
+        .map(|(role, label, run)| SetupModel { role, label: label.to_owned(), run: run.clone() })
+        .collect();
+    let roles: Vec<Role> = models.iter().map(|model| model.role).collect();
+    let mut first_pass = FirstPass::new(&roles, rules, options)?;
+    let mut classifier = Classifier::new(rules);
+    let mut writer = JoinedWriter::create(table, &roles, rules.names())?;
+    let mut first_document = 0;
+    let mut piece = reader.next_documents(PIECE_ROWS)?;
+    while let Some(joined) = piece {
+        let (categories, depths) = (classifier.classify(&joined)?, token_depths(&joined)?);
+        let next_document = reader.documents_read() as u32;
+        let (next, (written, added)) = rayon::join(
+            || reader.next_documents(PIECE_ROWS),
+            || {
+                rayon::join(
+                    || writer.write(&joined, first_document, &categories, &depths),
+                    || first_pass.add_join(&joined, first_document, &categories),
+                )
+            },
+        );
+        written?;
+        added?;
+        piece = next?;
+        first_document = next_document;
+    }
+    writer.close()?;
+    let mut columns = JoinedColumns::open(table, &roles, rules.names())?;
+    let second_pass = look_again(&first_pass, first_pass.second_pass(&models[0].run.window), &mut columns)?;
+    let (documents, left_out) = (reader.corpus_documents() as u64, reader.left_out());
+    Ok(first_pass.finish(&second_pass, models, documents, left_out)?)
+}
+
+/// The second pass, over the table that the first has left.
+fn look_again(
+    first_pass: &FirstPass,
+    mut second_pass: SecondPass,
+    columns: &mut JoinedColumns,
+) -> Result<SecondPass, Error> {
+    let halves: HashMap<u32, Split> = first_pass.documents().into_iter().collect();
+    let mut piece = columns.next_documents()?;
+    while let Some(rows) = piece {
+        let (next, found) =
+            rayon::join(|| columns.next_documents(), || second_look(&second_pass, &rows, &halves));
+        found.into_iter().for_each(|part| second_pass.merge(part));
+        piece = next?;
+    }
+    Ok(second_pass)
+}
+
+/// The second pass over a piece, its documents divided among the threads.
+fn second_look(
+    second_pass: &SecondPass,
+    rows: &ColumnPiece,
+    halves: &HashMap<u32, Split>,
+) -> Vec<SecondPass> {
+    let mut documents = Vec::new();
+    let mut start = 0;
+    for run in rows.document.chunk_by(|left, right| left == right) {
+        documents.push((run[0], start..start + run.len()));
+        start += run.len();
+    }
+    let share = documents.len().div_ceil(rayon::current_num_threads()).max(1);
+    let part = |documents: &[(u32, Range<usize>)]| {
+        let mut part = second_pass.fresh();
+        for (document, range) in documents {
+            // Every document of the table was added in the first pass.
+            let Some(&split) = halves.get(document) else { continue };
+            let [losses, entropies] = [&rows.losses, &rows.entropies]
+                .map(|columns| columns.iter().map(|column| &column[range.clone()]).collect::<Vec<_>>());
+            part.add_rows(&SecondRows {
+                document: *document,
+                split,
+                position: &rows.position[range.clone()],
+                token: &rows.token[range.clone()],
+                category: &rows.category[range.clone()],
+                depth: &rows.depth[range.clone()],
+                losses: &losses,
+                entropies: &entropies,
+            });
+        }
+        part
+    };
+    documents.par_chunks(share).map(part).collect()
+}
+
 /// Two runs of one name cannot be told apart in a figure: those get their role beside it, until all differ.
-fn make_labels_differ(runs: &mut [(Role, String, Run)]) {
+fn make_labels_differ<T>(runs: &mut [(Role, String, T)]) {
     loop {
         let labels: Vec<String> = runs.iter().map(|(_, label, _)| label.clone()).collect();
         let shared = |label: &String| labels.iter().filter(|other| *other == label).count() > 1;

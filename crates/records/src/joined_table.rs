@@ -1,63 +1,248 @@
 //! `joined.parquet`: a join as a table, with the difference and each token's category.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray};
+use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt32Array};
 use arrow_schema::{DataType, Field, Schema};
 
 use crate::error::RecordsError;
-use crate::joined::Joined;
+use crate::joined::{Joined, Role};
+use crate::read::{batches, floats, integers, strings};
 use crate::table::{place_arrays, place_fields, score_arrays, score_fields};
 use crate::write::Table;
 
 /// Rows encoded at a time.
 const BATCH_ROWS: usize = 128 * 1024;
+/// The whole-numbered columns that a second pass looks at.
+const OF_TOKENS: [&str; 4] = ["document", "position", "token", "depth"];
+/// Rows decoded at a time.
+const COLUMN_ROWS: usize = 64 * 1024;
 
-/// Writes a join to `path`: where each token stands, every run's columns with the role as suffix (`loss_a`,
-/// `loss_b`, …), `delta` = loss of a − loss of b in nats (Float64, exact), and `category`.
-///
-/// `category[row]` indexes `category_names`.
-///
-/// # Errors
-/// The file cannot be written.
-///
-/// # Panics
-/// If the join has fewer than two models, or a row has no category.
-pub fn write_joined(
-    path: &Path,
-    joined: &Joined,
-    category: &[u8],
-    category_names: &[String],
-) -> Result<(), RecordsError> {
-    assert_eq!(category.len(), joined.rows(), "one category a row");
-    let mut fields = place_fields();
-    for model in &joined.models {
-        fields.extend(score_fields(&format!("_{}", model.role.name())));
-    }
-    fields.push(Field::new("delta", DataType::Float64, false));
-    fields.push(Field::new("category", DataType::Utf8, false));
-    let schema = Arc::new(Schema::new(fields));
-    let mut table = Table::create(path.to_owned(), schema.as_ref().clone())?;
-    for start in (0..joined.rows()).step_by(BATCH_ROWS) {
-        let rows = start..joined.rows().min(start + BATCH_ROWS);
-        let place = [&joined.document, &joined.position, &joined.token, &joined.byte_start, &joined.byte_end];
-        let mut columns = place_arrays(place.map(|column| &column[rows.clone()]));
-        for model in &joined.models {
-            columns.extend(score_arrays(
-                &model.loss[rows.clone()],
-                &model.entropy[rows.clone()],
-                &model.rank[rows.clone()],
-                &model.top_token[rows.clone()],
-                &model.top_probability[rows.clone()],
-            ));
+/// Writes a join, piece by piece: where each token stands, every run's columns with the role as suffix (`loss_a`,
+/// `loss_b`, …), `delta` = loss of a − loss of b in nats (Float64, exact), `category`, `split` (the half of its document), `depth` (brackets open where
+/// the token starts) and `text` (its text, with U+FFFD for what is no UTF-8).
+#[derive(Debug)]
+pub struct JoinedWriter {
+    table: Table,
+    schema: Arc<Schema>,
+    category_names: Vec<String>,
+}
+
+impl JoinedWriter {
+    /// Starts a table at `path` for runs of these roles.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn create(path: &Path, roles: &[Role], category_names: &[String]) -> Result<Self, RecordsError> {
+        let mut fields = place_fields();
+        for role in roles {
+            fields.extend(score_fields(&format!("_{}", role.name())));
         }
-        let (a, b) = (&joined.models[0].loss, &joined.models[1].loss);
-        let delta = rows.clone().map(|row| f64::from(a[row]) - f64::from(b[row]));
-        columns.push(Arc::new(Float64Array::from_iter_values(delta)) as ArrayRef);
-        let names = category[rows].iter().map(|&index| category_names[usize::from(index)].as_str());
-        columns.push(Arc::new(StringArray::from_iter_values(names)));
-        table.write(RecordBatch::try_new(Arc::clone(&schema), columns))?;
+        fields.push(Field::new("delta", DataType::Float64, false));
+        fields.push(Field::new("category", DataType::Utf8, false));
+        fields.push(Field::new("split", DataType::Utf8, false));
+        fields.push(Field::new("depth", DataType::UInt32, false));
+        fields.push(Field::new("text", DataType::Utf8, false));
+        let schema = Arc::new(Schema::new(fields));
+        let table = Table::create(path.to_owned(), schema.as_ref().clone())?;
+        Ok(JoinedWriter { table, schema, category_names: category_names.to_vec() })
     }
-    table.close()
+
+    /// Adds the rows of a piece whose first document has index `first_document` in the corpus; `category[row]` indexes
+    /// the names of the categories, `depth[row]` counts the brackets that are open where the token starts.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    ///
+    /// # Panics
+    /// If the join has fewer than two models, or a row has no category or depth.
+    pub fn write(
+        &mut self,
+        joined: &Joined,
+        first_document: u32,
+        category: &[u8],
+        depth: &[u32],
+    ) -> Result<(), RecordsError> {
+        assert_eq!(category.len(), joined.rows(), "one category a row");
+        assert_eq!(depth.len(), joined.rows(), "one depth a row");
+        for start in (0..joined.rows()).step_by(BATCH_ROWS) {
+            let rows = start..joined.rows().min(start + BATCH_ROWS);
+            let document: Vec<u32> =
+                joined.document[rows.clone()].iter().map(|document| first_document + document).collect();
+            let place = [&joined.position, &joined.token, &joined.byte_start, &joined.byte_end];
+            let [position, token, byte_start, byte_end] = place.map(|column| &column[rows.clone()]);
+            let mut columns = place_arrays([&document, position, token, byte_start, byte_end]);
+            for model in &joined.models {
+                columns.extend(score_arrays(
+                    &model.loss[rows.clone()],
+                    &model.entropy[rows.clone()],
+                    &model.rank[rows.clone()],
+                    &model.top_token[rows.clone()],
+                    &model.top_probability[rows.clone()],
+                ));
+            }
+            let (a, b) = (&joined.models[0].loss, &joined.models[1].loss);
+            let delta = rows.clone().map(|row| f64::from(a[row]) - f64::from(b[row]));
+            columns.push(Arc::new(Float64Array::from_iter_values(delta)) as ArrayRef);
+            let names = category[rows.clone()].iter().map(|&index| &self.category_names[usize::from(index)]);
+            columns.push(Arc::new(StringArray::from_iter_values(names)));
+            let split = |&document: &u32| joined.documents[document as usize].split.name();
+            let splits = joined.document[rows.clone()].iter().map(split);
+            columns.push(Arc::new(StringArray::from_iter_values(splits)));
+            columns.push(Arc::new(UInt32Array::from_iter_values(depth[rows.clone()].iter().copied())));
+            let text = rows.map(|row| String::from_utf8_lossy(joined.token_bytes(row)));
+            columns.push(Arc::new(StringArray::from_iter_values(text)));
+            self.table.write(RecordBatch::try_new(Arc::clone(&self.schema), columns))?;
+        }
+        Ok(())
+    }
+
+    /// Finishes the table.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn close(self) -> Result<(), RecordsError> {
+        self.table.close()
+    }
+}
+
+/// The columns of a joined table that a second pass looks at, read from front to back.
+pub struct JoinedColumns {
+    path: PathBuf,
+    roles: Vec<Role>,
+    categories: HashMap<String, u8>,
+    batches: Box<dyn Iterator<Item = Result<RecordBatch, RecordsError>> + Send>,
+    /// Rows of the last document of the batch before, which may go on.
+    rest: ColumnPiece,
+}
+
+/// Rows of a joined table: whole documents.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ColumnPiece {
+    /// Index of each row's document in the corpus.
+    pub document: Vec<u32>,
+    /// Index of each row's token in its document.
+    pub position: Vec<u32>,
+    /// Vocabulary ids.
+    pub token: Vec<u32>,
+    /// Indices in the names of the categories.
+    pub category: Vec<u8>,
+    /// Brackets open where each row's token starts.
+    pub depth: Vec<u32>,
+    /// Losses, nats, `[run][row]`.
+    pub losses: Vec<Vec<f32>>,
+    /// Entropies, nats, `[run][row]`.
+    pub entropies: Vec<Vec<f32>>,
+}
+
+impl std::fmt::Debug for JoinedColumns {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("JoinedColumns").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl JoinedColumns {
+    /// Opens a table that a [`JoinedWriter`] of these roles and categories has written.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn open(path: &Path, roles: &[Role], category_names: &[String]) -> Result<Self, RecordsError> {
+        let of_runs = roles.iter().flat_map(|role| column_names(*role));
+        let names: Vec<&str> = OF_TOKENS.into_iter().chain(["category"]).chain(of_runs).collect();
+        let batches = Box::new(batches(path, &names, COLUMN_ROWS)?);
+        Ok(JoinedColumns {
+            path: path.to_owned(),
+            roles: roles.to_vec(),
+            categories: category_names.iter().cloned().zip(0..=u8::MAX).collect(),
+            batches,
+            rest: ColumnPiece::empty(roles.len()),
+        })
+    }
+
+    /// The next documents; nothing at the end.
+    ///
+    /// # Errors
+    /// The file cannot be decoded or lacks a column.
+    pub fn next_documents(&mut self) -> Result<Option<ColumnPiece>, RecordsError> {
+        let mut piece = std::mem::replace(&mut self.rest, ColumnPiece::empty(self.roles.len()));
+        for batch in self.batches.by_ref() {
+            let batch = batch?;
+            let of_tokens = [&mut piece.document, &mut piece.position, &mut piece.token, &mut piece.depth];
+            for (column, name) in of_tokens.into_iter().zip(OF_TOKENS) {
+                column.extend_from_slice(integers(&batch, name, &self.path)?);
+            }
+            add_categories(&batch, &self.categories, &self.path, &mut piece.category)?;
+            for (index, role) in self.roles.iter().enumerate() {
+                let [loss, entropy] = column_names(*role);
+                piece.losses[index].extend_from_slice(floats(&batch, loss, &self.path)?);
+                piece.entropies[index].extend_from_slice(floats(&batch, entropy, &self.path)?);
+            }
+            // The last document may go on in the next batch.
+            let last = piece.document.last().copied();
+            let whole = piece.document.partition_point(|document| Some(*document) < last);
+            if whole > 0 {
+                self.rest = piece.split_off(whole);
+                return Ok(Some(piece));
+            }
+        }
+        Ok((!piece.document.is_empty()).then_some(piece))
+    }
+}
+
+/// Appends the indices of a batch's categories.
+fn add_categories(
+    batch: &RecordBatch,
+    categories: &HashMap<String, u8>,
+    path: &Path,
+    into: &mut Vec<u8>,
+) -> Result<(), RecordsError> {
+    for name in strings(batch, "category", path)? {
+        let unknown = || RecordsError::Column {
+            path: path.to_owned(),
+            column: "category",
+            problem: format!("holds `{name}`, which is no category of the rules"),
+        };
+        into.push(*categories.get(name).ok_or_else(unknown)?);
+    }
+    Ok(())
+}
+
+impl ColumnPiece {
+    fn empty(runs: usize) -> Self {
+        ColumnPiece {
+            document: Vec::new(),
+            position: Vec::new(),
+            token: Vec::new(),
+            category: Vec::new(),
+            depth: Vec::new(),
+            losses: vec![Vec::new(); runs],
+            entropies: vec![Vec::new(); runs],
+        }
+    }
+
+    fn split_off(&mut self, row: usize) -> Self {
+        let columns = |columns: &mut Vec<Vec<f32>>| columns.iter_mut().map(|c| c.split_off(row)).collect();
+        ColumnPiece {
+            document: self.document.split_off(row),
+            position: self.position.split_off(row),
+            token: self.token.split_off(row),
+            category: self.category.split_off(row),
+            depth: self.depth.split_off(row),
+            losses: columns(&mut self.losses),
+            entropies: columns(&mut self.entropies),
+        }
+    }
+}
+
+/// The names of a role's losses and entropies.
+fn column_names(role: Role) -> [&'static str; 2] {
+    match role {
+        Role::A => ["loss_a", "entropy_a"],
+        Role::B => ["loss_b", "entropy_b"],
+        Role::Benchmark => ["loss_benchmark", "entropy_benchmark"],
+        Role::Placebo => ["loss_placebo", "entropy_placebo"],
+        Role::Oracle => ["loss_oracle", "entropy_oracle"],
+    }
 }

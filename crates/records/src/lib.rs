@@ -8,6 +8,7 @@ mod join;
 mod joined;
 mod joined_table;
 mod read;
+mod reader;
 mod record;
 mod run_info;
 mod staged;
@@ -17,9 +18,9 @@ mod tests;
 mod write;
 
 pub use error::RecordsError;
-pub use join::join;
+pub use join::{JoinReader, join};
 pub use joined::{Joined, JoinedDocument, JoinedModel, Role};
-pub use joined_table::write_joined;
+pub use joined_table::{ColumnPiece, JoinedColumns, JoinedWriter};
 pub use read::Run;
 pub use record::{DocumentRecord, Split, TokenRecord, TokenScore};
 pub use run_info::{

@@ -7,16 +7,23 @@ use std::path::{Path, PathBuf};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, UInt32Type};
 use arrow_array::{Array, RecordBatch};
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::errors::ParquetError;
 
 use crate::error::RecordsError;
+use crate::reader::RunReader;
 use crate::record::{DocumentRecord, TokenRecord, TokenScore};
 use crate::run_info::{RUN_SCHEMA, RunInfo};
 use crate::table::TokenColumns;
 
 /// A `run.json` has some thousand bytes.
 const LARGEST_INFO: u64 = 16 << 20;
+
+/// Token rows decoded at a time.
+pub(crate) const TOKEN_BATCH_ROWS: usize = 8192;
+/// Documents decoded at a time, with their texts.
+pub(crate) const DOCUMENT_BATCH_ROWS: usize = 64;
 
 /// A finished run, its `run.json` and documents read; the token table is read by [`Run::tokens`].
 #[derive(Clone, Debug)]
@@ -39,6 +46,14 @@ impl Run {
         Ok(Run { folder: folder.to_owned(), info, documents })
     }
 
+    /// Reads `run.json` alone.
+    ///
+    /// # Errors
+    /// The folder is no run, or was written by another version.
+    pub fn open_info(folder: &Path) -> Result<RunInfo, RecordsError> {
+        read_info(folder)
+    }
+
     /// The folder it was opened from.
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -50,138 +65,107 @@ impl Run {
     /// A file cannot be decoded, lacks a column, or has a row that does not follow the one before it, points
     /// outside its document's text, or is not finite.
     pub fn tokens(&self) -> Result<TokenColumns, RecordsError> {
-        let mut columns = TokenColumns::default();
-        for path in self.token_files()? {
-            for batch in batches(&path)? {
-                self.append(&batch?, &path, &mut columns)?;
-            }
-        }
-        self.check_complete(&columns)?;
+        let mut reader = RunReader::open(&self.folder)?;
+        let (_, columns) = reader.take(reader.documents)?;
+        reader.check_end()?;
         Ok(columns)
-    }
-
-    /// Every document has as many rows as it says, and the run as many as its totals say.
-    fn check_complete(&self, columns: &TokenColumns) -> Result<(), RecordsError> {
-        let incomplete = |problem: String| RecordsError::Incomplete { path: self.folder.clone(), problem };
-        let mut rows = vec![0u32; self.documents.len()];
-        for &document in &columns.document {
-            rows[document as usize] += 1;
-        }
-        for (document, rows) in self.documents.iter().zip(rows) {
-            if rows != document.scored {
-                let (name, scored) = (&document.name, document.scored);
-                return Err(incomplete(format!(
-                    "document `{name}` has {rows} rows in the token table, but {scored} scored"
-                )));
-            }
-        }
-        let (rows, tokens) = (columns.len() as u64, self.info.totals.tokens);
-        if rows != tokens {
-            return Err(incomplete(format!(
-                "{rows} rows in the token table, but run.json counts {tokens} tokens"
-            )));
-        }
-        Ok(())
-    }
-
-    fn token_files(&self) -> Result<Vec<PathBuf>, RecordsError> {
-        let single = self.folder.join("tokens.parquet");
-        if single.is_file() {
-            return Ok(vec![single]);
-        }
-        let parts = self.folder.join("tokens");
-        let mut files = Vec::new();
-        if parts.is_dir() {
-            for entry in fs::read_dir(&parts).map_err(RecordsError::io(&parts, "list it"))? {
-                let path = entry.map_err(RecordsError::io(&parts, "list it"))?.path();
-                let name =
-                    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-                if name.starts_with("part-") && name.ends_with(".parquet") {
-                    files.push(path);
-                }
-            }
-            // By length first, so that part-10 follows part-9.
-            files.sort_by_key(|path| (path.as_os_str().len(), path.clone()));
-        }
-        if files.is_empty() {
-            return Err(RecordsError::NotARun {
-                path: self.folder.clone(),
-                missing: "tokens.parquet".into(),
-            });
-        }
-        Ok(files)
-    }
-
-    fn append(
-        &self,
-        batch: &RecordBatch,
-        path: &Path,
-        columns: &mut TokenColumns,
-    ) -> Result<(), RecordsError> {
-        let u32s = |name| integers(batch, name, path);
-        let f32s = |name| floats(batch, name, path);
-        let (document, position, token) = (u32s("document")?, u32s("position")?, u32s("token")?);
-        let (byte_start, byte_end) = (u32s("byte_start")?, u32s("byte_end")?);
-        let (loss, entropy, rank) = (f32s("loss")?, f32s("entropy")?, u32s("rank")?);
-        let (top_token, top_probability) = (u32s("top_token")?, f32s("top_probability")?);
-        for i in 0..batch.num_rows() {
-            let record = TokenRecord {
-                document: document[i],
-                position: position[i],
-                token: token[i],
-                byte_start: byte_start[i],
-                byte_end: byte_end[i],
-                score: TokenScore {
-                    loss_nats: loss[i],
-                    entropy_nats: entropy[i],
-                    rank: rank[i],
-                    top_token: top_token[i],
-                    top_probability: top_probability[i],
-                },
-            };
-            let previous = columns.len().checked_sub(1).map(|row| columns.get(row));
-            self.check(&record, previous.as_ref()).map_err(|problem| RecordsError::Row {
-                path: path.to_owned(),
-                row: columns.len(),
-                problem,
-            })?;
-            columns.push(record);
-        }
-        Ok(())
-    }
-
-    fn check(&self, record: &TokenRecord, previous: Option<&TokenRecord>) -> Result<(), String> {
-        let Some(document) = self.documents.get(record.document as usize) else {
-            return Err(format!("document {} of {}", record.document, self.documents.len()));
-        };
-        let (start, end) = (record.byte_start as usize, record.byte_end as usize);
-        if start > end || end > document.text.len() {
-            let length = document.text.len();
-            return Err(format!("bytes {start}..{end} of document `{}` of {length} bytes", document.name));
-        }
-        if record.position >= document.tokens {
-            return Err(format!(
-                "position {} of document `{}` of {} tokens",
-                record.position, document.name, document.tokens
-            ));
-        }
-        if !record.score.loss_nats.is_finite() || !record.score.entropy_nats.is_finite() {
-            return Err(format!(
-                "loss {} or entropy {} is not finite",
-                record.score.loss_nats, record.score.entropy_nats
-            ));
-        }
-        if let Some(previous) = previous {
-            let (here, before) = ((record.document, record.position), (previous.document, previous.position));
-            if here <= before {
-                return Err(format!("(document, position) {here:?} follows {before:?}; rows must ascend"));
-            }
-        }
-        Ok(())
     }
 }
 
-fn read_info(folder: &Path) -> Result<RunInfo, RecordsError> {
+/// `tokens.parquet`, or the parts in `tokens/` in name order.
+pub(crate) fn token_files(folder: &Path) -> Result<Vec<PathBuf>, RecordsError> {
+    let single = folder.join("tokens.parquet");
+    if single.is_file() {
+        return Ok(vec![single]);
+    }
+    let parts = folder.join("tokens");
+    let mut files = Vec::new();
+    if parts.is_dir() {
+        for entry in fs::read_dir(&parts).map_err(RecordsError::io(&parts, "list it"))? {
+            let path = entry.map_err(RecordsError::io(&parts, "list it"))?.path();
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            if name.starts_with("part-") && name.ends_with(".parquet") {
+                files.push(path);
+            }
+        }
+        // By length first, so that part-10 follows part-9.
+        files.sort_by_key(|path| (path.as_os_str().len(), path.clone()));
+    }
+    if files.is_empty() {
+        return Err(RecordsError::NotARun { path: folder.to_owned(), missing: "tokens.parquet".into() });
+    }
+    Ok(files)
+}
+
+/// Decodes the rows of a batch.
+pub(crate) fn append(
+    batch: &RecordBatch,
+    path: &Path,
+    columns: &mut TokenColumns,
+) -> Result<(), RecordsError> {
+    let u32s = |name| integers(batch, name, path);
+    let f32s = |name| floats(batch, name, path);
+    let (document, position, token) = (u32s("document")?, u32s("position")?, u32s("token")?);
+    let (byte_start, byte_end) = (u32s("byte_start")?, u32s("byte_end")?);
+    let (loss, entropy, rank) = (f32s("loss")?, f32s("entropy")?, u32s("rank")?);
+    let (top_token, top_probability) = (u32s("top_token")?, f32s("top_probability")?);
+    for i in 0..batch.num_rows() {
+        columns.push(TokenRecord {
+            document: document[i],
+            position: position[i],
+            token: token[i],
+            byte_start: byte_start[i],
+            byte_end: byte_end[i],
+            score: TokenScore {
+                loss_nats: loss[i],
+                entropy_nats: entropy[i],
+                rank: rank[i],
+                top_token: top_token[i],
+                top_probability: top_probability[i],
+            },
+        });
+    }
+    Ok(())
+}
+
+/// What is wrong with a row of `document` (nothing where the run has none of that index among its `documents`) that
+/// follows another.
+pub(crate) fn check(
+    record: &TokenRecord,
+    document: Option<&DocumentRecord>,
+    documents: usize,
+    previous: Option<&TokenRecord>,
+) -> Result<(), String> {
+    if let Some(previous) = previous {
+        let (here, before) = ((record.document, record.position), (previous.document, previous.position));
+        if here <= before {
+            return Err(format!("(document, position) {here:?} follows {before:?}; rows must ascend"));
+        }
+    }
+    let Some(document) = document else {
+        return Err(format!("document {} of {documents}", record.document));
+    };
+    let (start, end) = (record.byte_start as usize, record.byte_end as usize);
+    if start > end || end > document.text.len() {
+        let length = document.text.len();
+        return Err(format!("bytes {start}..{end} of document `{}` of {length} bytes", document.name));
+    }
+    if record.position >= document.tokens {
+        return Err(format!(
+            "position {} of document `{}` of {} tokens",
+            record.position, document.name, document.tokens
+        ));
+    }
+    if !record.score.loss_nats.is_finite() || !record.score.entropy_nats.is_finite() {
+        return Err(format!(
+            "loss {} or entropy {} is not finite",
+            record.score.loss_nats, record.score.entropy_nats
+        ));
+    }
+    Ok(())
+}
+
+pub(crate) fn read_info(folder: &Path) -> Result<RunInfo, RecordsError> {
     let path = folder.join("run.json");
     if !path.is_file() {
         return Err(RecordsError::NotARun { path: folder.to_owned(), missing: "run.json".into() });
@@ -206,47 +190,82 @@ fn read_info(folder: &Path) -> Result<RunInfo, RecordsError> {
 
 fn read_documents(path: &Path) -> Result<Vec<DocumentRecord>, RecordsError> {
     let mut documents: Vec<DocumentRecord> = Vec::new();
-    for batch in batches(path)? {
-        let batch = batch?;
-        let (index, tokens, scored) = (
-            integers(&batch, "document", path)?,
-            integers(&batch, "tokens", path)?,
-            integers(&batch, "scored", path)?,
-        );
-        let (names, texts, splits) =
-            (strings(&batch, "name", path)?, strings(&batch, "text", path)?, strings(&batch, "split", path)?);
-        let truncated = column(&batch, "truncated", path)?
-            .as_boolean_opt()
-            .ok_or_else(|| wrong_type(&batch, "truncated", "Boolean", path))?;
-        for i in 0..batch.num_rows() {
-            let row = documents.len();
-            let bad = |problem| RecordsError::Row { path: path.to_owned(), row, problem };
-            if index[i] as usize != row {
-                return Err(bad(format!("document {} where {row} is due", index[i])));
-            }
-            documents.push(DocumentRecord {
-                document: index[i],
-                name: names[i].to_owned(),
-                text: texts[i].to_owned(),
-                tokens: tokens[i],
-                scored: scored[i],
-                truncated: truncated.value(i),
-                split: splits[i].parse().map_err(bad)?,
-            });
-        }
+    for batch in batches(path, &[], DOCUMENT_BATCH_ROWS)? {
+        append_documents(&batch?, path, 0, &mut documents)?;
     }
     Ok(documents)
+}
+
+/// Decodes the documents of a batch, which follow `before` that were handed on and those in `documents`.
+pub(crate) fn append_documents(
+    batch: &RecordBatch,
+    path: &Path,
+    before: usize,
+    documents: &mut Vec<DocumentRecord>,
+) -> Result<(), RecordsError> {
+    let (index, tokens, scored) = (
+        integers(batch, "document", path)?,
+        integers(batch, "tokens", path)?,
+        integers(batch, "scored", path)?,
+    );
+    let (names, texts, splits) =
+        (strings(batch, "name", path)?, strings(batch, "text", path)?, strings(batch, "split", path)?);
+    let truncated = column(batch, "truncated", path)?
+        .as_boolean_opt()
+        .ok_or_else(|| wrong_type(batch, "truncated", "Boolean", path))?;
+    for i in 0..batch.num_rows() {
+        let row = before + documents.len();
+        let bad = |problem| RecordsError::Row { path: path.to_owned(), row, problem };
+        if index[i] as usize != row {
+            return Err(bad(format!("document {} where {row} is due", index[i])));
+        }
+        documents.push(DocumentRecord {
+            document: index[i],
+            name: names[i].to_owned(),
+            text: texts[i].to_owned(),
+            tokens: tokens[i],
+            scored: scored[i],
+            truncated: truncated.value(i),
+            split: splits[i].parse().map_err(bad)?,
+        });
+    }
+    Ok(())
+}
+
+/// How many rows a Parquet file says it has.
+pub(crate) fn row_count(path: &Path) -> Result<usize, RecordsError> {
+    let file = File::open(path).map_err(RecordsError::io(path, "open it"))?;
+    let rows = guarded(path, || {
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)?;
+        Ok(builder.metadata().file_metadata().num_rows())
+    })?;
+    usize::try_from(rows).map_err(|_| RecordsError::Parquet {
+        path: path.to_owned(),
+        message: format!("it says that it has {rows} rows"),
+    })
 }
 
 /// The record batches of a Parquet file.
 ///
 /// The decoder can panic on damaged bytes; that is an error like any other. The Arrow schema that the file may carry
 /// beside Parquet's own is not read: nothing here needs it, and its decoder panics too.
-fn batches(path: &Path) -> Result<impl Iterator<Item = Result<RecordBatch, RecordsError>>, RecordsError> {
+///
+/// Only the columns named, or all where none is; so many rows at a time.
+pub(crate) fn batches(
+    path: &Path,
+    columns: &[&str],
+    rows: usize,
+) -> Result<impl Iterator<Item = Result<RecordBatch, RecordsError>> + Send + use<>, RecordsError> {
     let file = File::open(path).map_err(RecordsError::io(path, "open it"))?;
     let mut reader = guarded(path, || {
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)?.with_batch_size(8192).build()
+        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)?;
+        let mask = match columns {
+            [] => ProjectionMask::all(),
+            _ => ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied()),
+        };
+        builder.with_projection(mask).with_batch_size(rows).build()
     })?;
     let path = path.to_owned();
     let mut ended = false;
@@ -294,18 +313,26 @@ fn wrong_type(batch: &RecordBatch, name: &'static str, expected: &str, path: &Pa
     }
 }
 
-fn integers<'a>(batch: &'a RecordBatch, name: &'static str, path: &Path) -> Result<&'a [u32], RecordsError> {
+pub(crate) fn integers<'a>(
+    batch: &'a RecordBatch,
+    name: &'static str,
+    path: &Path,
+) -> Result<&'a [u32], RecordsError> {
     let array = column(batch, name, path)?.as_primitive_opt::<UInt32Type>();
     Ok(array.ok_or_else(|| wrong_type(batch, name, "UInt32", path))?.values())
 }
 
-fn floats<'a>(batch: &'a RecordBatch, name: &'static str, path: &Path) -> Result<&'a [f32], RecordsError> {
+pub(crate) fn floats<'a>(
+    batch: &'a RecordBatch,
+    name: &'static str,
+    path: &Path,
+) -> Result<&'a [f32], RecordsError> {
     let array = column(batch, name, path)?.as_primitive_opt::<Float32Type>();
     Ok(array.ok_or_else(|| wrong_type(batch, name, "Float32", path))?.values())
 }
 
 /// A column of text in any of Arrow's three layouts: pandas and Polars write others than we do.
-fn strings<'a>(
+pub(crate) fn strings<'a>(
     batch: &'a RecordBatch,
     name: &'static str,
     path: &Path,

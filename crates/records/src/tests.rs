@@ -188,7 +188,11 @@ fn the_join_keeps_what_every_run_predicted() {
     assert_eq!(joined.token_bytes(0), b"x");
 
     let path = folder.path().join("joined.parquet");
-    write_joined(&path, &joined, &[0, 1, 0, 1, 0, 1, 0], &["even".into(), "odd".into()]).unwrap();
+    let roles = [Role::A, Role::B];
+    let names = ["even".to_owned(), "odd".to_owned()];
+    let mut writer = JoinedWriter::create(&path, &roles, &names).unwrap();
+    writer.write(&joined, 0, &[0, 1, 0, 1, 0, 1, 0], &[0, 1, 2, 3, 4, 5, 6]).unwrap();
+    writer.close().unwrap();
     let reader =
         ParquetRecordBatchReaderBuilder::try_new(fs::File::open(&path).unwrap()).unwrap().build().unwrap();
     let batch = reader.map(Result::unwrap).next().unwrap();
@@ -201,6 +205,52 @@ fn the_join_keeps_what_every_run_predicted() {
         category.iter().flatten().collect::<Vec<_>>(),
         ["even", "odd", "even", "odd", "even", "odd", "even"]
     );
+    let split = batch.column_by_name("split").unwrap().as_string::<i32>();
+    let expected = joined.document.iter().map(|&index| joined.documents[index as usize].split.name());
+    assert!(split.iter().flatten().eq(expected));
+    let text = batch.column_by_name("text").unwrap().as_string::<i32>();
+    let texts = (0..joined.rows()).map(|row| String::from_utf8_lossy(joined.token_bytes(row)));
+    assert!(text.iter().flatten().eq(texts));
+    // Read back by document.
+    let mut columns = JoinedColumns::open(&path, &roles, &names).unwrap();
+    let (first, second) =
+        (columns.next_documents().unwrap().unwrap(), columns.next_documents().unwrap().unwrap());
+    assert_eq!((first.document, second.document), (vec![0; 4], vec![1; 3]));
+    assert_eq!(second.losses[1], joined.models[1].loss[4..]);
+    assert_eq!(first.entropies[0], joined.models[0].entropy[..4]);
+    assert_eq!((first.position, first.token), (joined.position[..4].to_vec(), joined.token[..4].to_vec()));
+    assert_eq!((second.category, second.depth), (vec![0, 1, 0], vec![4, 5, 6]));
+    assert_eq!(columns.next_documents().unwrap(), None);
+    // A table of other rules.
+    let error = JoinedColumns::open(&path, &roles, &names[..1]).unwrap().next_documents().unwrap_err();
+    assert!(error.to_string().contains("`odd`, which is no category"), "{error}");
+}
+
+#[test]
+fn a_join_in_pieces_is_the_whole_join() {
+    let folder = tempfile::tempdir().unwrap();
+    let a: Vec<_> = (0..30).map(|i| document(i, 3 + i * 7 % 11, 0.0, |p| p != 2)).collect();
+    let b: Vec<_> = (0..30).map(|i| document(i, 3 + i * 7 % 11, 0.5, |p| p % 4 != 3)).collect();
+    let folders = [write(&folder.path().join("a"), "t", &a), write(&folder.path().join("b"), "t", &b)];
+    let [run_a, run_b] = [0, 1].map(|run: usize| Run::open(&folders[run]).unwrap());
+    let whole = join(vec![(Role::A, "A".into(), run_a), (Role::B, "B".into(), run_b)]).unwrap();
+    for rows in [1, 10, 50, 100_000] {
+        let [a, b] = [0, 1].map(|run: usize| folders[run].clone());
+        let runs = vec![(Role::B, "B".into(), b), (Role::A, "A".into(), a)];
+        let mut reader = JoinReader::open(runs).unwrap();
+        let (mut first, mut documents, mut losses, mut texts) = (0, vec![], vec![], vec![]);
+        while let Some(piece) = reader.next_documents(rows).unwrap() {
+            assert_eq!(piece.documents.last().unwrap().rows.end, piece.rows());
+            documents.extend(piece.document.iter().map(|document| first + document));
+            losses.extend_from_slice(&piece.models[1].loss);
+            texts.extend(piece.documents.into_iter().map(|document| document.text));
+            first = reader.documents_read() as u32;
+        }
+        assert_eq!((&documents, &losses), (&whole.document, &whole.models[1].loss));
+        assert!(texts.iter().eq(whole.documents.iter().map(|document| &document.text)));
+        assert_eq!((reader.left_out(), reader.documents_read()), (whole.left_out, 30));
+        assert!(reader.next_documents(rows).unwrap().is_none());
+    }
 }
 
 #[test]

@@ -112,6 +112,7 @@ fn sections() -> Sections {
         entropy: MODELS.iter().map(entropy).collect(),
         entropy_pairs: Vec::new(),
         confidence: CONFIDENCE.into_iter().map(confidence_row).collect(),
+        held_fixed: None,
     }
 }
 
@@ -162,7 +163,7 @@ pub(crate) fn identical() -> Comparison {
 /// Nothing was joined: every list is empty or holds nothing.
 pub(crate) fn empty() -> Comparison {
     let mut comparison = one_pair();
-    comparison.all.overall = Overall { models: Vec::new(), pairs: Vec::new() };
+    comparison.all.overall = Overall { models: Vec::new(), pairs: Vec::new(), placebo_difference: None };
     comparison.setup.tokens = 0;
     comparison.setup.documents = 0;
     comparison.all.correlation.clear();

@@ -1,25 +1,26 @@
-//! Intervals and standard errors of ratios of sums, with documents as the unit that is drawn.
+//! Intervals and standard errors of sums over documents, with documents as the unit that is drawn.
 //!
 //! Tokens of one document are far from independent, so documents are resampled, never tokens: the cluster
 //! bootstrap of Cameron, Gelbach and Miller (2008), with percentile intervals as in Efron and Tibshirani
 //! (1993, ch. 13). A replicate draws as many documents as there are, with replacement, and weights each
-//! document's sums by how often it came up; tokens are not looked at again. All statistics share the same
-//! draws, so their replicates can be compared one by one.
-//!
-//! Beside it stands a standard error of the linearised ratio Σx / Σn: the residuals x − (Σx / Σn) n of
-//! documents are independent where tokens' are not, and their sum of squares over (Σn)² times D / (D − 1)
-//! estimates the ratio's variance, D being the documents that hold tokens of the group.
+//! document's sums by how often it came up; tokens are not looked at again. All statistics of a set of
+//! documents share the same draws, so their replicates can be compared one by one.
 //!
 //! Assumed: documents are independent draws from what the corpus stands for. What a group of fewer than
-//! [`FEWEST_DOCUMENTS`] documents shows carries neither, since both are too narrow there.
+//! [`FEWEST_DOCUMENTS`] documents shows carries neither interval nor standard error, since both are too narrow there.
 
 mod draws;
 #[cfg(test)]
 mod tests;
 
+use rayon::prelude::*;
+
 use draws::Draws;
 
-use crate::{CheckedJoin, Estimate, IntervalNote};
+use crate::IntervalNote;
+
+#[cfg(test)]
+pub(crate) use draws::Draws as TestDraws;
 
 /// A number from fewer documents than this carries no interval and no standard error.
 pub(crate) const FEWEST_DOCUMENTS: usize = 10;
@@ -31,61 +32,81 @@ const MOST_WITHOUT_NUMBER: f64 = 0.05;
 const ENDS: [f64; 2] = [0.025, 0.975];
 
 /// So many replicates are summed at a time: their sums stay in the fastest cache.
-const BLOCK: usize = 256;
+pub(crate) const BLOCK: usize = 256;
+
+/// So many replicates are drawn at a time, before their counts are laid out by document.
+const DRAWN_TOGETHER: usize = 64;
+
+/// The slot of a document that is not in the set.
+const OUTSIDE: u32 = u32::MAX;
 
 /// What one document adds to `N` sums.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Cell<const N: usize> {
-    /// The document's index in the join.
-    pub(crate) document: usize,
+    /// The document's index in the corpus.
+    pub(crate) document: u32,
     /// What it adds.
     pub(crate) sums: [f64; N],
 }
 
-/// How often each document came up in each replicate.
+/// A set of documents, and how often each came up in each replicate.
 #[derive(Clone, Debug)]
 pub(crate) struct Resamples {
-    /// Documents with joined rows.
+    /// Documents of the set.
     documents: usize,
     replicates: usize,
     seed: u64,
-    /// `[document of the join]`: its place in `multiplicity`, where it has joined rows.
-    slots: Vec<Option<usize>>,
-    /// `[slot][replicate]`, one byte each: memory grows with documents, not with tokens. Empty where there
-    /// are too few documents.
-    multiplicity: Vec<u8>,
+    /// `[document of the corpus]`: its place among the documents of the set, or [`OUTSIDE`].
+    slots: Vec<u32>,
+    /// `[block][slot][replicate of the block]`, one byte each: memory grows with documents, not with tokens.
+    /// Empty where there are too few documents.
+    blocks: Vec<Vec<u8>>,
 }
 
 impl Resamples {
-    /// Draws from the documents that have joined rows.
-    pub(crate) fn of_join(join: &CheckedJoin<'_>, replicates: u32, seed: u64) -> Self {
-        Self::new(join.documents().iter().map(|document| !document.rows.is_empty()), replicates, seed)
+    /// Draws from a set of documents, given by ascending index in the corpus.
+    ///
+    /// Each replicate has a stream of random numbers of its own, so replicates may be drawn in any order.
+    pub(crate) fn new(documents: &[u32], replicates: u32, seed: u64) -> Self {
+        let length = documents.last().map_or(0, |last| *last as usize + 1);
+        let mut slots = vec![OUTSIDE; length];
+        for (&document, slot) in documents.iter().zip(0..) {
+            slots[document as usize] = slot;
+        }
+        let (documents, replicates) = (documents.len(), replicates as usize);
+        let mut streams = Draws::new(seed);
+        let seeds: Vec<u64> = (0..replicates).map(|_| streams.next()).collect();
+        let enough = documents >= FEWEST_DOCUMENTS;
+        let blocks =
+            seeds.par_chunks(BLOCK).filter(|_| enough).map(|seeds| draw_block(documents, seeds)).collect();
+        Resamples { documents, replicates, seed, slots, blocks }
     }
 
-    /// Draws from the documents marked true.
-    fn new(has_rows: impl Iterator<Item = bool>, replicates: u32, seed: u64) -> Self {
-        let mut documents = 0;
-        let place = |has_rows: bool| {
-            has_rows.then(|| {
-                documents += 1;
-                documents - 1
-            })
-        };
-        let slots = has_rows.map(place).collect();
-        let replicates = replicates as usize;
-        let mut multiplicity = Vec::new();
-        if documents >= FEWEST_DOCUMENTS {
-            multiplicity.resize(documents * replicates, 0u8);
-            let mut draws = Draws::new(seed);
-            for replicate in 0..replicates {
-                for _ in 0..documents {
-                    let count = &mut multiplicity[draws.below(documents) * replicates + replicate];
-                    // That one document comes up 256 times has a probability below 1 / 256! < 10^-500.
-                    *count = count.saturating_add(1);
-                }
-            }
-        }
-        Resamples { documents, replicates, seed, slots, multiplicity }
+    /// Documents of the set.
+    pub(crate) fn documents(&self) -> usize {
+        self.documents
+    }
+
+    /// Whether a document of the corpus is in the set.
+    pub(crate) fn contains(&self, document: u32) -> bool {
+        self.slot(document).is_some()
+    }
+
+    /// The document's place among those of the set.
+    pub(crate) fn slot(&self, document: u32) -> Option<usize> {
+        self.slots.get(document as usize).filter(|&&slot| slot != OUTSIDE).map(|&slot| slot as usize)
+    }
+
+    /// How often the documents came up, block by block: `[slot][replicate of the block]` with the number of
+    /// replicates of the block. Nothing where there are no replicates.
+    pub(crate) fn blocks(&self) -> impl IndexedParallelIterator<Item = (&[u8], usize)> {
+        let length = |block: usize| BLOCK.min(self.replicates - block * BLOCK);
+        self.blocks.par_iter().enumerate().map(move |(index, block)| (block.as_slice(), length(index)))
+    }
+
+    /// Whether there are replicates of something that is found in `documents` documents.
+    pub(crate) fn reach(&self, documents: usize) -> bool {
+        documents >= FEWEST_DOCUMENTS && !self.blocks.is_empty()
     }
 
     /// What the results say about how their intervals were made.
@@ -110,33 +131,32 @@ impl Resamples {
         }
     }
 
-    /// The sums of each replicate, `[replicate]`; nothing where too few documents hold anything.
+    /// The sums of each replicate, `[replicate]`; nothing where too few documents hold anything. The cells' documents
+    /// are of the set, each at most once; sums run in their order.
     pub(crate) fn totals<const N: usize>(&self, cells: &[Cell<N>]) -> Option<Vec<[f64; N]>> {
-        if cells.len() < FEWEST_DOCUMENTS || self.multiplicity.is_empty() {
+        if !self.reach(cells.len()) {
             return None;
         }
-        let mut totals = vec![[0.0; N]; self.replicates];
-        for (block, totals) in totals.chunks_mut(BLOCK).enumerate() {
-            let columns = self.block_totals(cells, block * BLOCK, totals.len());
-            for (replicate, totals) in totals.iter_mut().enumerate() {
-                *totals = std::array::from_fn(|column| columns[column][replicate]);
-            }
-        }
-        Some(totals)
+        let of_block = |(block, length): (&[u8], usize)| {
+            let columns = self.block_totals(cells, block, length);
+            let totals =
+                (0..length).map(move |replicate| std::array::from_fn(|column| columns[column][replicate]));
+            totals.collect::<Vec<[f64; N]>>()
+        };
+        Some(self.blocks().flat_map_iter(of_block).collect())
     }
 
-    /// The sums of `length` replicates from `first` on, `[sum][replicate]`.
+    /// The sums of a block's replicates, `[sum][replicate]`.
     fn block_totals<const N: usize>(
         &self,
         cells: &[Cell<N>],
-        first: usize,
+        block: &[u8],
         length: usize,
     ) -> [[f64; BLOCK]; N] {
         let (mut columns, mut times) = ([[0.0; BLOCK]; N], [0.0; BLOCK]);
         for cell in cells {
-            let Some(slot) = self.slots[cell.document] else { continue };
-            let drawn = &self.multiplicity[slot * self.replicates + first..][..length];
-            for (times, &drawn) in times.iter_mut().zip(drawn) {
+            let Some(slot) = self.slot(cell.document) else { continue };
+            for (times, &drawn) in times.iter_mut().zip(&block[slot * length..][..length]) {
                 *times = f64::from(drawn);
             }
             for (column, sum) in columns.iter_mut().zip(cell.sums) {
@@ -147,42 +167,31 @@ impl Resamples {
         }
         columns
     }
-
-    /// A group's sums with their replicates; each document at most once, with at least one token.
-    pub(crate) fn resample<'c, const N: usize>(&self, cells: &'c [Cell<N>]) -> Resampled<'c, N> {
-        Resampled { cells, totals: self.totals(cells) }
-    }
 }
 
-/// Sums by document with their replicates.
-pub(crate) struct Resampled<'c, const N: usize> {
-    cells: &'c [Cell<N>],
-    totals: Option<Vec<[f64; N]>>,
-}
-
-impl<const N: usize> Resampled<'_, N> {
-    /// `value`, which is the total of sum `over` by that of sum `under`, with interval and standard error.
-    pub(crate) fn ratio(&self, value: f64, over: usize, under: usize) -> Estimate {
-        let interval = self.interval(|totals| (totals[under] > 0.0).then(|| totals[over] / totals[under]));
-        let whole = self.cells.iter().map(|cell| cell.sums[under]).sum();
-        let residuals = self.cells.iter().map(|cell| cell.sums[over] - value * cell.sums[under]);
-        Estimate { value, interval, standard_error: clustered_error(residuals, self.cells.len(), whole) }
+/// Draws a replicate for each seed: `[slot][replicate]`.
+fn draw_block(documents: usize, seeds: &[u64]) -> Vec<u8> {
+    let mut block = vec![0u8; documents * seeds.len()];
+    // Counted replicate by replicate in memory of their own: scattered over the block, each count would miss the cache.
+    let mut counts = vec![0u8; documents * DRAWN_TOGETHER.min(seeds.len())];
+    for (part, part_seeds) in seeds.chunks(DRAWN_TOGETHER).enumerate() {
+        counts.fill(0);
+        for (counts, &seed) in counts.chunks_exact_mut(documents).zip(part_seeds) {
+            let mut draws = Draws::new(seed);
+            for _ in 0..documents {
+                // That one document comes up 256 times has a probability below 1 / 256! < 10^-500.
+                let count = &mut counts[draws.below(documents)];
+                *count = count.saturating_add(1);
+            }
+        }
+        for (slot, row) in block.chunks_exact_mut(seeds.len()).enumerate() {
+            let row = &mut row[part * DRAWN_TOGETHER..][..part_seeds.len()];
+            for (replicate, times) in row.iter_mut().enumerate() {
+                *times = counts[replicate * documents + slot];
+            }
+        }
     }
-
-    /// The interval of what `statistic` makes of a replicate's sums.
-    pub(crate) fn interval(&self, statistic: impl Fn(&[f64; N]) -> Option<f64>) -> Option<[f64; 2]> {
-        percentiles(self.totals.as_ref()?.iter().map(statistic))
-    }
-
-    /// The sums of each replicate, where there are any.
-    pub(crate) fn totals(&self) -> Option<&[[f64; N]]> {
-        self.totals.as_deref()
-    }
-
-    /// The documents' sums.
-    pub(crate) fn cells(&self) -> &[Cell<N>] {
-        self.cells
-    }
+    block
 }
 
 /// The percentile interval of a statistic's replicates, interpolated between neighbours. Replicates without
@@ -204,19 +213,4 @@ pub(crate) fn percentiles(replicates: impl Iterator<Item = Option<f64>>) -> Opti
         below + (above - below) * place.fract()
     };
     Some(ENDS.map(at))
-}
-
-/// The standard error of a ratio with this denominator, from one residual for each of `documents` documents;
-/// residuals that are zero anyhow may be more or fewer.
-pub(crate) fn clustered_error(
-    residuals: impl Iterator<Item = f64>,
-    documents: usize,
-    under: f64,
-) -> Option<f64> {
-    if documents < FEWEST_DOCUMENTS {
-        return None;
-    }
-    let squares: f64 = residuals.map(|residual| residual * residual).sum();
-    let error = (squares * documents as f64 / (documents - 1) as f64).sqrt() / under.abs();
-    error.is_finite().then_some(error)
 }

@@ -1,12 +1,12 @@
 //! Analysis 4: closing brackets, by token, by how many a token holds, by nesting depth.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
-use crate::bootstrap::Resamples;
-use crate::grouping::{Grouping, Whole, sort_by_delta};
-use crate::nesting::nesting_depths;
-use crate::{Brackets, CheckedJoin, DeltaRow};
+use deltaloss_records::Split;
+
+use crate::groups::{GroupOf, GroupTable, Whole};
+use crate::rows::{correct_columns, delta_rows, empty_row, sort_by_delta};
+use crate::{Accumulator, Brackets, DeltaRow, DocumentRows};
 
 #[cfg(test)]
 mod tests;
@@ -14,17 +14,61 @@ mod tests;
 /// Depths from here on share a row.
 const DEEPEST: u32 = 6;
 
-/// Computes analysis 4.
-pub(crate) fn brackets(join: &CheckedJoin<'_>, resamples: &Resamples, whole: &Whole) -> Brackets {
-    let mut by_token = group_by(join, bracket_text).delta_rows(join, resamples, whole);
-    sort_by_delta(&mut by_token);
-    let by_count = descending(group_by(join, bracket_count).delta_rows(join, resamples, whole));
-    let by_depth = group_by_depth(join).delta_rows(join, resamples, whole);
-    Brackets { by_token, by_count, by_depth }
+/// The sums of analysis 4.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct BracketSums {
+    by_token: GroupTable<String>,
+    by_count: GroupTable<usize>,
+    by_depth: GroupTable<u32>,
 }
 
-fn descending(mut rows: Vec<DeltaRow>) -> Vec<DeltaRow> {
-    rows.reverse();
+impl Accumulator for BracketSums {
+    fn add_document(&mut self, rows: &DocumentRows<'_>) {
+        self.by_token.add(rows, |index, found| {
+            found.extend(bracket_text(rows.token_bytes(index)).map(Cow::into_owned));
+        });
+        self.by_count.add(rows, |index, found| found.extend(bracket_count(rows.token_bytes(index))));
+        self.by_depth.add(rows, |index, found| {
+            if rows.token_bytes(index).iter().copied().any(is_closing) {
+                found.push(rows.depth[index].min(DEEPEST));
+            }
+        });
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.by_token.merge(other.by_token);
+        self.by_count.merge(other.by_count);
+        self.by_depth.merge(other.by_depth);
+    }
+}
+
+impl BracketSums {
+    /// Computes analysis 4 of a set of documents.
+    pub(crate) fn finish(&self, half: Option<Split>, whole: &Whole<'_>) -> Brackets {
+        let mut by_token =
+            delta_rows(&self.by_token.groups(half, whole.resamples), |text| text.clone(), whole);
+        sort_by_delta(&mut by_token);
+        let mut by_count =
+            delta_rows(&self.by_count.groups(half, whole.resamples), |count| count.to_string(), whole);
+        by_count.reverse();
+        let by_depth = depth_rows(self.by_depth.groups(half, whole.resamples), whole);
+        Brackets { by_token, by_count, by_depth }
+    }
+}
+
+/// Depths 0 to 5, and 6 or more, whether or not they have tokens.
+fn depth_rows(groups: Vec<GroupOf<u32>>, whole: &Whole<'_>) -> Vec<DeltaRow> {
+    let name = |depth: &u32| match *depth {
+        DEEPEST => format!("{depth}+"),
+        depth => depth.to_string(),
+    };
+    let mut found = delta_rows(&groups, name, whole);
+    let row = |depth: u32| match found.iter().position(|row| row.name == name(&depth)) {
+        Some(index) => found.swap_remove(index),
+        None => empty_row(&name(&depth), whole),
+    };
+    let mut rows: Vec<DeltaRow> = (0..=DEEPEST).map(row).collect();
+    correct_columns(&mut rows);
     rows
 }
 
@@ -45,36 +89,4 @@ fn bracket_count(token: &[u8]) -> Option<usize> {
     };
     // Most tokens hold no bracket and are not decoded.
     (closing > 0 && std::str::from_utf8(token).is_ok_and(others)).then_some(closing)
-}
-
-/// Groups rows by a property of their token, in ascending order of the property.
-fn group_by<'a, K: Ord + ToString>(
-    join: &CheckedJoin<'a>,
-    property: impl Fn(&'a [u8]) -> Option<K>,
-) -> Grouping {
-    let found: Vec<Option<K>> = (0..join.rows()).map(|row| property(join.token_bytes(row))).collect();
-    let mut groups: BTreeMap<&K, u32> = found.iter().flatten().map(|key| (key, 0)).collect();
-    groups.values_mut().zip(0..).for_each(|(group, index)| *group = index);
-    let of_row = found.iter().map(|key| key.as_ref().map(|key| groups[key])).collect();
-    Grouping { names: groups.keys().map(|key| key.to_string()).collect(), of_row }
-}
-
-/// Groups tokens that hold a closing bracket by the depth at which they start: 0 to 5, and 6 or more.
-fn group_by_depth(join: &CheckedJoin<'_>) -> Grouping {
-    let mut of_row = vec![None; join.rows()];
-    let mut depths = Vec::new();
-    for document in join.documents().iter().filter(|document| !document.rows.is_empty()) {
-        nesting_depths(document.text.as_bytes(), &mut depths);
-        for row in document.rows.clone() {
-            if join.token_bytes(row).iter().copied().any(is_closing) {
-                // A token that holds a bracket starts within the text.
-                of_row[row] = Some(depths[join.joined().byte_start[row] as usize].min(DEEPEST));
-            }
-        }
-    }
-    let names = (0..=DEEPEST).map(|depth| match depth {
-        DEEPEST => format!("{depth}+"),
-        _ => depth.to_string(),
-    });
-    Grouping { names: names.collect(), of_row }
 }

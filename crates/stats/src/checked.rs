@@ -1,11 +1,26 @@
 //! A join whose parts have been found to fit together, so that the analyses can index without looking.
 
+use std::ops::Range;
+
 use deltaloss_records::{Joined, JoinedDocument, JoinedModel, Role};
 
-use crate::CompareError;
+use crate::nesting::nesting_depths;
+use crate::{CompareError, DocumentRows, ModelRows};
 
 #[cfg(test)]
 mod tests;
+
+/// How many brackets are open where each row's token starts, `[row]`.
+///
+/// # Errors
+///
+/// When the join contradicts itself; see [`CheckedJoin::new`].
+pub fn token_depths(joined: &Joined) -> Result<Vec<u32>, CompareError> {
+    let join = CheckedJoin::new(joined)?;
+    let (mut scratch, mut depths) = (Vec::new(), Vec::with_capacity(join.rows()));
+    join.documents().iter().for_each(|document| join.add_depths(document, &mut scratch, &mut depths));
+    Ok(depths)
+}
 
 /// A join that was checked: columns are as long as the join, documents tile the rows, spans lie in the
 /// texts, roles are distinct with a and b among them, losses and entropies are finite.
@@ -21,19 +36,13 @@ impl<'a> CheckedJoin<'a> {
     ///
     /// # Errors
     ///
-    /// When the join is empty, lacks a role, or contradicts itself; see [`CompareError`].
+    /// When the join lacks a role or contradicts itself; see [`CompareError`].
     pub fn new(joined: &'a Joined) -> Result<Self, CompareError> {
         let models = models_by_role(joined)?;
-        if joined.rows() == 0 {
-            return Err(CompareError::NoRows { left_out: joined.left_out });
-        }
         check_lengths(joined)?;
         check_documents(joined)?;
         let checked = CheckedJoin { joined, models };
         checked.check_finite()?;
-        if checked.bytes() == 0 {
-            return Err(CompareError::NoBytes { tokens: checked.rows() });
-        }
         Ok(checked)
     }
 
@@ -42,7 +51,7 @@ impl<'a> CheckedJoin<'a> {
         self.joined
     }
 
-    /// How many tokens were joined; at least one.
+    /// How many tokens were joined.
     pub fn rows(&self) -> usize {
         self.joined.rows()
     }
@@ -50,15 +59,6 @@ impl<'a> CheckedJoin<'a> {
     /// The documents of the corpus.
     pub fn documents(&self) -> &'a [JoinedDocument] {
         &self.joined.documents
-    }
-
-    /// The indices of the documents that have joined rows, ascending.
-    pub(crate) fn documents_with_rows(&self) -> impl Iterator<Item = usize> {
-        self.documents()
-            .iter()
-            .enumerate()
-            .filter(|(_, document)| !document.rows.is_empty())
-            .map(|(index, _)| index)
     }
 
     /// The runs: a, b, then the others in the order of [`Role`].
@@ -81,14 +81,86 @@ impl<'a> CheckedJoin<'a> {
         self.joined.model(Role::Placebo)
     }
 
-    /// UTF-8 bytes of the joined tokens.
-    pub fn bytes(&self) -> u64 {
-        (0..self.rows()).map(|row| self.token_bytes(row).len() as u64).sum()
-    }
-
     /// The bytes of row `row`'s token.
     pub fn token_bytes(&self, row: usize) -> &'a [u8] {
         self.joined.token_bytes(row)
+    }
+
+    /// Hands over every document with rows; the first has index `first_document` in the corpus.
+    ///
+    /// `categories` must have a category for each row.
+    pub(crate) fn for_each_document(
+        &self,
+        first_document: u32,
+        categories: &[u8],
+        take: impl FnMut(&DocumentRows<'_>),
+    ) {
+        self.for_documents(0..self.documents().len(), first_document, categories, take);
+    }
+
+    /// Appends the depths of a document's tokens; `scratch` becomes those of its bytes.
+    fn add_depths(&self, document: &JoinedDocument, scratch: &mut Vec<u32>, of_tokens: &mut Vec<u32>) {
+        if document.rows.is_empty() {
+            return;
+        }
+        nesting_depths(document.text.as_bytes(), scratch);
+        // A token without bytes may stand at the end of the text.
+        let depth = |&start: &u32| scratch.get(start as usize).or(scratch.last()).copied().unwrap_or(0);
+        of_tokens.extend(self.joined.byte_start[document.rows.clone()].iter().map(depth));
+    }
+
+    /// Hands over the documents of a range that have rows.
+    pub(crate) fn for_documents(
+        &self,
+        documents: Range<usize>,
+        first_document: u32,
+        categories: &[u8],
+        mut take: impl FnMut(&DocumentRows<'_>),
+    ) {
+        let (mut depths, mut of_tokens) = (Vec::new(), Vec::new());
+        for (index, document) in documents.clone().zip(&self.documents()[documents]) {
+            let rows = document.rows.clone();
+            if rows.is_empty() {
+                continue;
+            }
+            of_tokens.clear();
+            self.add_depths(document, &mut depths, &mut of_tokens);
+            let models = self.models.iter().map(|model| ModelRows {
+                role: model.role,
+                loss: &model.loss[rows.clone()],
+                entropy: &model.entropy[rows.clone()],
+                rank: &model.rank[rows.clone()],
+                top_token: &model.top_token[rows.clone()],
+                top_probability: &model.top_probability[rows.clone()],
+            });
+            take(&DocumentRows {
+                document: first_document + index as u32,
+                split: document.split,
+                text: &document.text,
+                position: &self.joined.position[rows.clone()],
+                token: &self.joined.token[rows.clone()],
+                byte_start: &self.joined.byte_start[rows.clone()],
+                byte_end: &self.joined.byte_end[rows.clone()],
+                category: &categories[rows.clone()],
+                depth: &of_tokens,
+                models: &models.collect::<Vec<_>>(),
+            });
+        }
+    }
+
+    /// Divides the documents into at most `most` ranges of about as many rows.
+    pub(crate) fn pieces(&self, most: usize) -> Vec<Range<usize>> {
+        let rows = self.rows().div_ceil(most.max(1)).max(1);
+        let mut pieces = Vec::new();
+        let mut start = 0;
+        for (index, document) in self.documents().iter().enumerate() {
+            let first = self.documents()[start].rows.start;
+            if document.rows.end - first >= rows || index + 1 == self.documents().len() {
+                pieces.push(start..index + 1);
+                start = index + 1;
+            }
+        }
+        pieces
     }
 
     fn check_finite(&self) -> Result<(), CompareError> {

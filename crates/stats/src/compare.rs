@@ -1,18 +1,30 @@
-//! The comparison as a whole: classifying the tokens of a join and filling every section of the results.
+//! The comparison as a whole: classifying tokens, the two passes over the documents, and filling the results.
 
 use std::collections::HashMap;
 
-use deltaloss_records::Joined;
+use deltaloss_records::{Joined, Role, Split, WindowInfo};
+use rayon::prelude::*;
 
 use crate::bootstrap::Resamples;
-use crate::grouping::{Grouping, Whole, sort_by_delta};
+use crate::brackets::BracketSums;
+use crate::confidence::ConfidenceSums;
+use crate::correlation::CorrelationSums;
+use crate::entropy::EntropySums;
+use crate::groups::{GroupOf, GroupTable, Whole};
+use crate::overall::{Labelled, OverallSums};
+use crate::ranks::{DistributionSums, PARTS, SecondPass};
+use crate::regression::Regression;
+use crate::rows::{delta_rows, empty_row, sort_by_delta};
 use crate::{
-    CheckedJoin, CompareError, Comparison, DeltaRow, RESULTS_SCHEMA, Rules, Sections, Setup, SetupModel,
-    brackets, confidence, correlation, entropy, overall,
+    Accumulator, CheckedJoin, CompareError, Comparison, DeltaRow, DocumentRows, Estimate, RESULTS_SCHEMA,
+    Rules, Sections, Setup, SetupModel,
 };
 
 #[cfg(test)]
 mod tests;
+
+/// Joins of fewer rows are not worth dividing among threads.
+const FEWEST_ROWS_TO_DIVIDE: usize = 1 << 14;
 
 /// What a comparison leaves to choose.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,25 +53,59 @@ impl Default for Options {
     }
 }
 
+/// Tokens beyond this are forgotten by a [`Classifier`]: a damaged table may hold no two that are alike.
+const MOST_KNOWN_TOKENS: usize = 1 << 20;
+
+/// Gives tokens their categories, and remembers those of tokens that came before.
+#[derive(Debug)]
+pub struct Classifier<'r> {
+    rules: &'r Rules,
+    known: HashMap<Vec<u8>, u8>,
+}
+
+impl<'r> Classifier<'r> {
+    /// By these rules.
+    pub fn new(rules: &'r Rules) -> Self {
+        Classifier { rules, known: HashMap::new() }
+    }
+
+    /// The index in the names of the rules of each row's category, `[row]`.
+    ///
+    /// # Errors
+    ///
+    /// When the join contradicts itself; see [`CheckedJoin::new`].
+    pub fn classify(&mut self, joined: &Joined) -> Result<Vec<u8>, CompareError> {
+        let join = CheckedJoin::new(joined)?;
+        let mut classify = |row: usize| {
+            let token = join.token_bytes(row);
+            if let Some(&category) = self.known.get(token) {
+                return category;
+            }
+            if self.known.len() >= MOST_KNOWN_TOKENS {
+                self.known.clear();
+            }
+            // `Rules` holds at most 256 categories.
+            let category = self.rules.classify(token) as u8;
+            self.known.insert(token.to_vec(), category);
+            category
+        };
+        Ok((0..join.rows()).map(&mut classify).collect())
+    }
+}
+
 /// The index in `rules.names()` of each row's category, `[row]`.
 ///
 /// # Errors
 ///
 /// When the join contradicts itself; see [`CheckedJoin::new`].
 pub fn classify_rows(joined: &Joined, rules: &Rules) -> Result<Vec<u8>, CompareError> {
-    let join = CheckedJoin::new(joined)?;
-    let mut known: HashMap<&[u8], u8> = HashMap::new();
-    let mut classify = |row: usize| {
-        let token = join.token_bytes(row);
-        // `Rules` holds at most 256 categories.
-        *known.entry(token).or_insert_with(|| rules.classify(token) as u8)
-    };
-    Ok((0..join.rows()).map(&mut classify).collect())
+    Classifier::new(rules).classify(joined)
 }
 
-/// Computes analyses 1 to 6 of a join; `categories` is what [`classify_rows`] made of it with these rules.
+/// Computes analyses 1 to 6 of a join that is in memory; `categories` is what [`classify_rows`] made of it with these
+/// rules. A join too large for that goes through [`FirstPass`] and [`SecondPass`] in pieces.
 ///
-/// The result depends on nothing but the arguments: one thread, sums in the order of rows and documents.
+/// The result depends on nothing but the arguments.
 ///
 /// # Errors
 ///
@@ -72,51 +118,262 @@ pub fn compare(
     options: &Options,
 ) -> Result<Comparison, CompareError> {
     let join = CheckedJoin::new(joined)?;
-    check_categories(&join, rules, categories)?;
-    check_thresholds("confident_below_nats", &options.confident_below_nats)?;
-    check_thresholds("uncertain_above_nats", &options.uncertain_above_nats)?;
-    let resamples = Resamples::of_join(&join, options.replicates, options.seed);
-    let whole = Whole::new(&join, &resamples);
-    Ok(Comparison {
-        schema: RESULTS_SCHEMA.to_owned(),
-        setup: setup(&join, rules),
-        all: Sections {
-            documents: join.documents_with_rows().count() as u64,
-            tokens: join.rows() as u64,
-            bytes: join.bytes(),
-            intervals: resamples.note(),
-            overall: overall::overall(&join, &resamples),
-            correlation: correlation::correlations(&join, &resamples),
-            categories: category_rows(&join, rules, categories, &resamples, &whole),
-            brackets: brackets::brackets(&join, &resamples, &whole),
-            entropy: entropy::entropy_distributions(&join, &resamples),
-            entropy_pairs: Vec::new(),
-            confidence: confidence::confidence(
-                &join,
-                &options.confident_below_nats,
-                &options.uncertain_above_nats,
-                &resamples,
-            ),
-        },
-        discovery: None,
-        confirmation: None,
-    })
+    let roles: Vec<Role> = join.models().iter().map(|model| model.role).collect();
+    let mut first = FirstPass::new(&roles, rules, options)?;
+    first.add_join(joined, 0, categories)?;
+    let mut second = first.second_pass(&join.a().run.window);
+    join.for_each_document(0, categories, |rows| second.add_document(rows));
+    let models = join.models().iter().map(|model| SetupModel {
+        role: model.role,
+        label: model.label.clone(),
+        run: model.run.clone(),
+    });
+    first.finish(&second, models.collect(), joined.documents.len() as u64, joined.left_out)
 }
 
-fn check_categories(join: &CheckedJoin<'_>, rules: &Rules, categories: &[u8]) -> Result<(), CompareError> {
-    let (rows, names) = (join.rows(), rules.names().len());
-    if categories.len() != rows {
-        let reason = format!("it holds {} values where the join has {rows} rows", categories.len());
-        return Err(CompareError::Categories { reason });
-    }
-    match categories.iter().position(|&category| usize::from(category) >= names) {
-        Some(row) => {
-            let found = categories[row];
-            let reason =
-                format!("row {row} has category {found} where rules `{}` have {names}", rules.name());
-            Err(CompareError::Categories { reason })
+/// The first pass over the documents: every sum that needs no other first.
+///
+/// Memory grows with documents (some kilobytes each), not with their tokens.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FirstPass {
+    rules: String,
+    categories: Vec<String>,
+    roles: Vec<Role>,
+    options: Options,
+    /// Documents with rows.
+    documents: Vec<(u32, Split)>,
+    overall: OverallSums,
+    whole: GroupTable<()>,
+    by_category: GroupTable<u8>,
+    brackets: BracketSums,
+    confidence: ConfidenceSums,
+    entropy: EntropySums,
+    correlation: CorrelationSums,
+    distributions: DistributionSums,
+}
+
+impl FirstPass {
+    /// A pass that has seen no document yet, over runs of these roles: a, b, then the others in the order of [`Role`].
+    ///
+    /// # Errors
+    ///
+    /// When role a or b is missing, roles are not in order, or a threshold is not finite.
+    pub fn new(roles: &[Role], rules: &Rules, options: &Options) -> Result<Self, CompareError> {
+        check_thresholds("confident_below_nats", &options.confident_below_nats)?;
+        check_thresholds("uncertain_above_nats", &options.uncertain_above_nats)?;
+        let in_order = roles.array_windows().all(|[left, right]| left < right);
+        if let Some(role) = [Role::A, Role::B].into_iter().find(|role| !roles.contains(role) || !in_order) {
+            let found: Vec<&str> = roles.iter().map(|role| role.name()).collect();
+            return Err(CompareError::MissingRole { role, found: found.join(", ") });
         }
-        None => Ok(()),
+        Ok(FirstPass {
+            rules: rules.name().to_owned(),
+            categories: rules.names().to_vec(),
+            roles: roles.to_vec(),
+            options: options.clone(),
+            documents: Vec::new(),
+            overall: OverallSums::new(roles),
+            whole: GroupTable::default(),
+            by_category: GroupTable::default(),
+            brackets: BracketSums::default(),
+            confidence: ConfidenceSums::new(&options.confident_below_nats, &options.uncertain_above_nats),
+            entropy: EntropySums::new(roles.len()),
+            correlation: CorrelationSums::new(roles),
+            distributions: DistributionSums::new(roles.len()),
+        })
+    }
+
+    /// The same pass before it has seen any document.
+    fn fresh(&self) -> Self {
+        FirstPass {
+            rules: self.rules.clone(),
+            categories: self.categories.clone(),
+            roles: self.roles.clone(),
+            options: self.options.clone(),
+            documents: Vec::new(),
+            overall: OverallSums::new(&self.roles),
+            whole: GroupTable::default(),
+            by_category: GroupTable::default(),
+            brackets: BracketSums::default(),
+            confidence: ConfidenceSums::new(
+                &self.options.confident_below_nats,
+                &self.options.uncertain_above_nats,
+            ),
+            entropy: EntropySums::new(self.roles.len()),
+            correlation: CorrelationSums::new(&self.roles),
+            distributions: DistributionSums::new(self.roles.len()),
+        }
+    }
+
+    /// Adds the documents of a join, of which the first has index `first_document` in the corpus.
+    ///
+    /// # Errors
+    ///
+    /// When the join contradicts itself or has other roles, or the categories do not fit it and the rules.
+    pub fn add_join(
+        &mut self,
+        joined: &Joined,
+        first_document: u32,
+        categories: &[u8],
+    ) -> Result<(), CompareError> {
+        let join = CheckedJoin::new(joined)?;
+        let roles = join.models().iter().map(|model| model.role);
+        if !roles.eq(self.roles.iter().copied()) {
+            let names = |roles: &[Role]| roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(", ");
+            let found: Vec<Role> = join.models().iter().map(|model| model.role).collect();
+            return Err(CompareError::Roles { expected: names(&self.roles), found: names(&found) });
+        }
+        self.check_categories(&join, categories)?;
+        let threads = rayon::current_num_threads();
+        if threads == 1 || join.rows() < FEWEST_ROWS_TO_DIVIDE {
+            join.for_each_document(first_document, categories, |rows| self.add_document(rows));
+            return Ok(());
+        }
+        let pieces = join.pieces(2 * threads);
+        let parts: Vec<FirstPass> = pieces
+            .into_par_iter()
+            .map(|documents| {
+                let mut part = self.fresh();
+                join.for_documents(documents, first_document, categories, |rows| part.add_document(rows));
+                part
+            })
+            .collect();
+        parts.into_iter().for_each(|part| self.merge(part));
+        Ok(())
+    }
+
+    fn check_categories(&self, join: &CheckedJoin<'_>, categories: &[u8]) -> Result<(), CompareError> {
+        let (rows, names) = (join.rows(), self.categories.len());
+        if categories.len() != rows {
+            let reason = format!("it holds {} values where the join has {rows} rows", categories.len());
+            return Err(CompareError::Categories { reason });
+        }
+        match categories.iter().position(|&category| usize::from(category) >= names) {
+            Some(row) => {
+                let found = categories[row];
+                let reason =
+                    format!("row {row} has category {found} where rules `{}` have {names}", self.rules);
+                Err(CompareError::Categories { reason })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The second pass, which has to see the same documents. `window` is that of run a.
+    pub fn second_pass(&self, window: &WindowInfo) -> SecondPass {
+        let regression = Regression::new(self.correlation.occurrences(), window, &self.roles);
+        SecondPass::new(&self.distributions, regression)
+    }
+
+    /// The documents with rows that were added, in order, with their halves.
+    pub fn documents(&self) -> Vec<(u32, Split)> {
+        let mut documents = self.documents.clone();
+        documents.sort_unstable_by_key(|(document, _)| *document);
+        documents
+    }
+
+    /// Computes the results: `models` are the runs in the order of the roles, `documents` those of the corpus, `left_out` the
+    /// tokens that some run predicted and another did not.
+    ///
+    /// # Errors
+    ///
+    /// When no token was added, or no byte.
+    pub fn finish(
+        &self,
+        second: &SecondPass,
+        models: Vec<SetupModel>,
+        documents: u64,
+        left_out: u64,
+    ) -> Result<Comparison, CompareError> {
+        if self.documents.is_empty() {
+            return Err(CompareError::NoRows { left_out });
+        }
+        let labels: Vec<Labelled<'_>> =
+            models.iter().map(|model| (model.role, model.label.as_str())).collect();
+        let mut parts = (0..PARTS.len()).map(|part| self.sections(part, second, &labels));
+        let (all, discovery, confirmation) =
+            (parts.next().flatten(), parts.next().flatten(), parts.next().flatten());
+        let Some(all) = all else { return Err(CompareError::NoRows { left_out }) };
+        if all.bytes == 0 {
+            return Err(CompareError::NoBytes { tokens: all.tokens });
+        }
+        let setup = Setup {
+            models,
+            documents,
+            tokens: all.tokens,
+            bytes: all.bytes,
+            left_out,
+            rules: self.rules.clone(),
+        };
+        Ok(Comparison { schema: RESULTS_SCHEMA.to_owned(), setup, all, discovery, confirmation })
+    }
+
+    /// Every analysis of one set of documents; nothing where it has no tokens.
+    fn sections(&self, part: usize, second: &SecondPass, models: &[Labelled<'_>]) -> Option<Sections> {
+        let half = PARTS[part];
+        let of_set = self.documents().into_iter().filter(|(_, split)| half.is_none_or(|half| half == *split));
+        let documents: Vec<u32> = of_set.map(|(document, _)| document).collect();
+        let resamples = Resamples::new(&documents, self.options.replicates, self.options.seed);
+        let group = self.whole.groups(half, &resamples).pop()?.group;
+        let has_placebo = self.roles.contains(&Role::Placebo);
+        let whole = Whole { group, resamples: &resamples, has_placebo };
+        let medians: Vec<Estimate> =
+            (0..models.len()).map(|model| second.median(part, model, &resamples)).collect();
+        let [tokens, bytes] = self.overall.size(&resamples);
+        Some(Sections {
+            documents: documents.len() as u64,
+            tokens,
+            bytes,
+            intervals: resamples.note(),
+            overall: self.overall.finish(models, &medians, &resamples),
+            correlation: self.correlation.finish(half, part, second, &resamples),
+            categories: self.category_rows(half, &whole),
+            brackets: self.brackets.finish(half, &whole),
+            entropy: self.entropy.finish(half, models, &self.overall, &medians, &resamples),
+            entropy_pairs: self.overall.entropy_pairs(models, &resamples),
+            confidence: self.confidence.finish(half, &whole),
+            held_fixed: second
+                .regression
+                .held_fixed(|document| resamples.contains(document), &self.categories),
+        })
+    }
+
+    /// Analysis 3: every category, most negative Δ first, empty ones last.
+    fn category_rows(&self, half: Option<Split>, whole: &Whole<'_>) -> Vec<DeltaRow> {
+        let groups: Vec<GroupOf<u8>> = self.by_category.groups(half, whole.resamples);
+        let mut rows = delta_rows(&groups, |&category| self.categories[usize::from(category)].clone(), whole);
+        let absent = |name: &&String| !rows.iter().any(|row| row.name == **name);
+        let empty: Vec<DeltaRow> =
+            self.categories.iter().filter(absent).map(|name| empty_row(name, whole)).collect();
+        rows.extend(empty);
+        sort_by_delta(&mut rows);
+        rows
+    }
+}
+
+impl Accumulator for FirstPass {
+    fn add_document(&mut self, rows: &DocumentRows<'_>) {
+        self.documents.push((rows.document, rows.split));
+        self.overall.add_document(rows);
+        self.whole.add(rows, |_, found| found.push(()));
+        self.by_category.add(rows, |index, found| found.push(rows.category[index]));
+        self.brackets.add_document(rows);
+        self.confidence.add_document(rows);
+        self.entropy.add_document(rows);
+        self.correlation.add_document(rows);
+        self.distributions.add_document(rows);
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.documents.extend(other.documents);
+        self.overall.merge(other.overall);
+        self.whole.merge(other.whole);
+        self.by_category.merge(other.by_category);
+        self.brackets.merge(other.brackets);
+        self.confidence.merge(other.confidence);
+        self.entropy.merge(other.entropy);
+        self.correlation.merge(other.correlation);
+        self.distributions.merge(other.distributions);
     }
 }
 
@@ -125,34 +382,4 @@ fn check_thresholds(option: &'static str, thresholds: &[f64]) -> Result<(), Comp
         Some(&value) => Err(CompareError::Threshold { option, value }),
         None => Ok(()),
     }
-}
-
-fn setup(join: &CheckedJoin<'_>, rules: &Rules) -> Setup {
-    let models = join.models().iter().map(|model| SetupModel {
-        role: model.role,
-        label: model.label.clone(),
-        run: model.run.clone(),
-    });
-    Setup {
-        models: models.collect(),
-        documents: join.documents().len() as u64,
-        tokens: join.rows() as u64,
-        bytes: join.bytes(),
-        left_out: join.joined().left_out,
-        rules: rules.name().to_owned(),
-    }
-}
-
-/// Analysis 3: every category, most negative Δ first, empty ones last.
-fn category_rows(
-    join: &CheckedJoin<'_>,
-    rules: &Rules,
-    categories: &[u8],
-    resamples: &Resamples,
-    whole: &Whole,
-) -> Vec<DeltaRow> {
-    let of_row = categories.iter().map(|&category| Some(u32::from(category))).collect();
-    let mut rows = Grouping { names: rules.names().to_vec(), of_row }.delta_rows(join, resamples, whole);
-    sort_by_delta(&mut rows);
-    rows
 }

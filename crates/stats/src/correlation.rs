@@ -1,11 +1,16 @@
 //! Analysis 2: how the losses of every two models go together (the post's Figure 33).
 
-use deltaloss_records::{JoinedModel, Role};
+use std::collections::HashMap;
 
-use crate::bootstrap::{Cell, Resamples};
-use crate::heatmap::Grid;
-use crate::moments::{midranks, pearson};
-use crate::{CheckedJoin, Estimate, PairCorrelation};
+use deltaloss_records::{Role, Split};
+
+use crate::bootstrap::Resamples;
+use crate::estimate::{Resampled, clustered_error};
+use crate::heatmap::{Counts, Grid};
+use crate::ranks::{SecondPass, pairs};
+use crate::table::{DocumentTable, Halves};
+use crate::vocabulary::{Entries, VocabularySums};
+use crate::{Accumulator, DocumentRows, Estimate, PairCorrelation};
 
 #[cfg(test)]
 mod tests;
@@ -19,107 +24,180 @@ const VOCABULARY_NATS: [f64; 2] = [0.3, 18.0];
 /// It grows no further than this, lest one odd entry squeeze all others into a corner.
 const VOCABULARY_LIMIT_NATS: [f64; 2] = [0.01, 20.0];
 
-/// One model's losses in every form that the coefficients need.
-struct Column {
-    role: Role,
-    /// `[row]`.
-    losses: Vec<f64>,
-    /// `[row]`.
-    ranks: Vec<f64>,
-    /// `[vocabulary entry]`.
-    entry_means: Vec<f64>,
+/// What is counted of one half.
+#[derive(Clone, Debug, PartialEq)]
+struct Counted {
+    /// The smallest and the largest loss, `[model]`.
+    extremes: Vec<[f32; 2]>,
+    /// Occurrences on the grid, `[pair]`: the first model of the pair on the x axis.
+    grids: Vec<Counts>,
 }
 
-/// The vocabulary entries that occur, by ascending id.
-struct Vocabulary {
-    /// `[row]`: index of the row's entry.
-    entry: Vec<usize>,
-    /// `[vocabulary entry]`: occurrences.
-    counts: Vec<u64>,
+impl Counted {
+    fn merge(&mut self, other: &Self) {
+        for (ours, theirs) in self.extremes.iter_mut().zip(&other.extremes) {
+            *ours = [ours[0].min(theirs[0]), ours[1].max(theirs[1])];
+        }
+        self.grids.iter_mut().zip(&other.grids).for_each(|(ours, theirs)| ours.merge(theirs));
+    }
 }
 
-impl Vocabulary {
-    fn new(tokens: &[u32]) -> Self {
-        let mut ids = tokens.to_vec();
-        ids.sort_unstable();
-        ids.dedup();
-        let mut counts = vec![0; ids.len()];
-        let mut index_of = |token: &u32| {
-            let index = ids.partition_point(|id| id < token);
-            counts[index] += 1;
-            index
+/// The sums of analysis 2.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct CorrelationSums {
+    roles: Vec<Role>,
+    grid: Grid,
+    halves: Halves<Counted>,
+    /// By document: tokens; each model's loss and the squares of its deviations from the document's mean; for each pair
+    /// the products of deviations.
+    moments: DocumentTable,
+    vocabulary: VocabularySums,
+}
+
+impl CorrelationSums {
+    pub(crate) fn new(roles: &[Role]) -> Self {
+        let counted = Counted {
+            extremes: vec![[f32::INFINITY, f32::NEG_INFINITY]; roles.len()],
+            grids: vec![Counts::default(); pairs(roles.len()).count()],
         };
-        let entry = tokens.iter().map(&mut index_of).collect();
-        Vocabulary { entry, counts }
+        CorrelationSums {
+            roles: roles.to_vec(),
+            grid: Grid::log_spaced(OCCURRENCES_NATS[0], OCCURRENCES_NATS[1]),
+            halves: Halves { discovery: counted.clone(), confirmation: counted },
+            moments: DocumentTable::new(1 + 2 * roles.len() + pairs(roles.len()).count()),
+            vocabulary: VocabularySums::new(roles.len()),
+        }
     }
 
-    /// The mean of each entry's values, `[vocabulary entry]`.
-    fn means(&self, values: &[f64]) -> Vec<f64> {
-        let mut means = vec![0.0; self.counts.len()];
-        for (&entry, value) in self.entry.iter().zip(values) {
-            means[entry] += value;
-        }
-        means.iter_mut().zip(&self.counts).for_each(|(mean, &count)| *mean /= count as f64);
-        means
+    /// Occurrences of each token over all documents.
+    pub(crate) fn occurrences(&self) -> HashMap<u32, u64> {
+        let entries = self.vocabulary.entries(None);
+        entries.ids.into_iter().zip(entries.counts).collect()
     }
-}
 
-/// Computes analysis 2: (a, b) first, then the pairs with the benchmark, with the placebo, with the oracle.
-pub(crate) fn correlations(join: &CheckedJoin<'_>, resamples: &Resamples) -> Vec<PairCorrelation> {
-    let vocabulary = Vocabulary::new(&join.joined().token);
-    let columns: Vec<Column> = join.models().iter().map(|model| Column::new(model, &vocabulary)).collect();
-    let weights: Vec<f64> = vocabulary.counts.iter().map(|&count| count as f64).collect();
-    let [low, high] = vocabulary_range(&columns);
-    let entry_grid = Grid::log_spaced(low, high);
-    let occurrence_grid = Grid::log_spaced(OCCURRENCES_NATS[0], OCCURRENCES_NATS[1]);
-    let correlate = |first: &Column, second: &Column| {
-        let (x, y) =
-            if precedence(first.role) < precedence(second.role) { (first, second) } else { (second, first) };
-        let occurrences = x.losses.iter().zip(&y.losses).map(|(&x, &y)| (x, y, 1));
-        let entries = x.entry_means.iter().zip(&y.entry_means).zip(&vocabulary.counts);
-        let entries = entries.map(|((&x, &y), &count)| (x, y, count));
-        PairCorrelation {
-            x: x.role,
-            y: y.role,
-            pearson_occurrences: pearson(&x.losses, &y.losses, None).map(|r| Estimate {
-                interval: occurrences_interval(join, x, y, resamples),
-                ..Estimate::point(r)
-            }),
-            spearman_occurrences: pearson(&x.ranks, &y.ranks, None).map(Estimate::point),
-            vocabulary_entries: vocabulary.counts.len() as u64,
-            pearson_vocabulary: pearson(&x.entry_means, &y.entry_means, None).map(Estimate::point),
-            pearson_vocabulary_weighted: pearson(&x.entry_means, &y.entry_means, Some(&weights))
-                .map(Estimate::point),
-            heatmap_occurrences: occurrence_grid.count(occurrences),
-            heatmap_vocabulary: entry_grid.count(entries),
+    /// The grid of vocabulary entries for all sets of documents, so that their panels compare: from the discovery half,
+    /// where there is one.
+    fn vocabulary_grid(&self) -> Grid {
+        let mut entries = self.vocabulary.entries(Some(Split::Discovery));
+        if entries.ids.is_empty() {
+            entries = self.vocabulary.entries(None);
         }
-    };
-    let pairs = (1..columns.len()).flat_map(|second| (0..second).map(move |first| (first, second)));
-    pairs.map(|(first, second)| correlate(&columns[first], &columns[second])).collect()
-}
+        let means = || entries.means.iter().flatten().copied();
+        let low = means().fold(VOCABULARY_NATS[0], f64::min).max(VOCABULARY_LIMIT_NATS[0]);
+        let high = means().fold(VOCABULARY_NATS[1], f64::max).min(VOCABULARY_LIMIT_NATS[1]);
+        Grid::log_spaced(low, high)
+    }
 
-/// The interval of Pearson's r over occurrences, from each document's [tokens, x, y, x², y², xy].
-fn occurrences_interval(
-    join: &CheckedJoin<'_>,
-    x: &Column,
-    y: &Column,
-    resamples: &Resamples,
-) -> Option<[f64; 2]> {
-    // Deviations from the means of all rows: sums of squares of the losses themselves would cancel.
-    let mean = |column: &Column| column.losses.iter().sum::<f64>() / join.rows() as f64;
-    let (mean_x, mean_y) = (mean(x), mean(y));
-    let of_document = |document: usize| {
-        let mut sums = [0.0; 6];
-        for row in join.documents()[document].rows.clone() {
-            let (dx, dy) = (x.losses[row] - mean_x, y.losses[row] - mean_y);
-            for (sum, term) in sums.iter_mut().zip([1.0, dx, dy, dx * dx, dy * dy, dx * dy]) {
-                *sum += term;
+    /// Computes analysis 2 of a set of documents, the `part`-th: (a, b) first, then the pairs with the benchmark, with the
+    /// placebo, with the oracle.
+    pub(crate) fn finish(
+        &self,
+        half: Option<Split>,
+        part: usize,
+        second_pass: &SecondPass,
+        resamples: &Resamples,
+    ) -> Vec<PairCorrelation> {
+        let counted = self.halves.of_part(half, Counted::merge);
+        let entries = self.vocabulary.entries(half);
+        let over_entries = self.vocabulary.correlate(&entries, resamples);
+        let grid = self.vocabulary_grid();
+        let correlate = |(index, (first, second)): (usize, (usize, usize))| {
+            let turned = precedence(self.roles[second]) < precedence(self.roles[first]);
+            let (x, y) = if turned { (second, first) } else { (first, second) };
+            let occurrences = self.grid.heatmap(&counted.grids[index]);
+            PairCorrelation {
+                x: self.roles[x],
+                y: self.roles[y],
+                pearson_occurrences: self.pearson(index, [first, second], &counted, resamples),
+                spearman_occurrences: second_pass.spearman(part, index, resamples),
+                vocabulary_entries: entries.ids.len() as u64,
+                pearson_vocabulary: over_entries[index].unweighted,
+                pearson_vocabulary_weighted: over_entries[index].weighted,
+                heatmap_occurrences: if turned { occurrences.transposed() } else { occurrences },
+                heatmap_vocabulary: grid.heatmap(&entry_counts(&grid, &entries, x, y)),
             }
+        };
+        pairs(self.roles.len()).enumerate().map(correlate).collect()
+    }
+
+    /// Pearson's r over occurrences, from each document's [tokens, x, y, x², y², xy] about the means of all tokens: sums
+    /// of squares of the losses themselves would cancel.
+    fn pearson(
+        &self,
+        pair: usize,
+        models: [usize; 2],
+        counted: &Counted,
+        resamples: &Resamples,
+    ) -> Option<Estimate> {
+        let constant = |model: usize| counted.extremes[model][0] == counted.extremes[model][1];
+        if models.into_iter().any(constant) {
+            return None;
         }
-        Cell { document, sums }
-    };
-    let cells: Vec<Cell<6>> = join.documents_with_rows().map(of_document).collect();
-    resamples.resample(&cells).interval(pearson_of_sums)
+        let (column, product) = (|model: usize| 1 + 2 * model, 1 + 2 * self.roles.len() + pair);
+        let sums = Resampled::new(
+            self.moments.cells(resamples, |row| [row[0], row[column(models[0])], row[column(models[1])]]),
+            resamples,
+        );
+        let [tokens, x, y] = *sums.totals();
+        let means = [x / tokens, y / tokens];
+        let centred = self.moments.cells(resamples, |row| {
+            let tokens = row[0];
+            let [x, y] = [0, 1].map(|which| row[column(models[which])] - tokens * means[which]);
+            let [xx, yy] = models.map(|model| row[column(model) + 1]);
+            [tokens, x, y, xx + x * x / tokens, yy + y * y / tokens, row[product] + x * y / tokens]
+        });
+        let sums = Resampled::new(centred, resamples);
+        let value = pearson_of_sums(sums.totals())?;
+        let [tokens, x, y, xx, yy, _] = *sums.totals();
+        let (var_x, var_y) = (xx - x * x / tokens, yy - y * y / tokens);
+        let residual = |sums: &[f64; 6]| {
+            sums[5] / (var_x.sqrt() * var_y.sqrt()) - value / 2.0 * (sums[3] / var_x + sums[4] / var_y)
+        };
+        let residuals = sums.cells().iter().map(|cell| residual(&cell.sums));
+        let standard_error = clustered_error(residuals, sums.cells().len());
+        Some(Estimate { value, interval: sums.interval(pearson_of_sums), standard_error })
+    }
+}
+
+impl Accumulator for CorrelationSums {
+    fn add_document(&mut self, rows: &DocumentRows<'_>) {
+        let counted = self.halves.of(rows.split);
+        let tokens = rows.len() as f64;
+        let mut sums = vec![tokens];
+        let (mut deviations, mut cells) = (Vec::new(), Vec::new());
+        for (model, extremes) in rows.models.iter().zip(&mut counted.extremes) {
+            let total: f64 = model.loss.iter().map(|&loss| f64::from(loss)).sum();
+            let of_token: Vec<f64> =
+                model.loss.iter().map(|&loss| f64::from(loss) - total / tokens).collect();
+            sums.extend([total, of_token.iter().map(|deviation| deviation * deviation).sum()]);
+            deviations.push(of_token);
+            cells.push(model.loss.iter().map(|&loss| self.grid.cell(f64::from(loss))).collect::<Vec<_>>());
+            *extremes =
+                model.loss.iter().fold(*extremes, |[low, high], &loss| [low.min(loss), high.max(loss)]);
+        }
+        for ((first, second), counts) in pairs(rows.models.len()).zip(&mut counted.grids) {
+            sums.push(deviations[first].iter().zip(&deviations[second]).map(|(x, y)| x * y).sum());
+            cells[first].iter().zip(&cells[second]).for_each(|(&x, &y)| counts.add(x, y, 1));
+        }
+        self.moments.push(rows.document, sums);
+        self.vocabulary.add_document(rows);
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.halves.discovery.merge(&other.halves.discovery);
+        self.halves.confirmation.merge(&other.halves.confirmation);
+        self.moments.merge(other.moments);
+        self.vocabulary.merge(other.vocabulary);
+    }
+}
+
+/// Each entry at its mean losses, with its occurrences.
+fn entry_counts(grid: &Grid, entries: &Entries, x: usize, y: usize) -> Counts {
+    let mut counts = Counts::default();
+    for (entry, &count) in entries.counts.iter().enumerate() {
+        counts.add(grid.cell(entries.means[x][entry]), grid.cell(entries.means[y][entry]), count);
+    }
+    counts
 }
 
 /// Pearson's r from [points, Σx, Σy, Σx², Σy², Σxy]; nothing where x or y does not vary beyond rounding.
@@ -127,14 +205,6 @@ fn pearson_of_sums(&[points, x, y, xx, yy, xy]: &[f64; 6]) -> Option<f64> {
     let (var_x, var_y) = (xx - x * x / points, yy - y * y / points);
     let varies = points > 0.0 && var_x > 1e-12 * xx && var_y > 1e-12 * yy;
     varies.then(|| ((xy - x * y / points) / (var_x.sqrt() * var_y.sqrt())).clamp(-1.0, 1.0))
-}
-
-impl Column {
-    fn new(model: &JoinedModel, vocabulary: &Vocabulary) -> Self {
-        let losses: Vec<f64> = model.loss.iter().map(|&loss| f64::from(loss)).collect();
-        let entry_means = vocabulary.means(&losses);
-        Column { role: model.role, ranks: midranks(&model.loss), losses, entry_means }
-    }
 }
 
 /// Which of two models lies on the x axis: the smaller. What is compared *with* comes before what is
@@ -148,12 +218,4 @@ fn precedence(role: Role) -> u8 {
         Role::Placebo => 3,
         Role::A => 4,
     }
-}
-
-/// From where to where the vocabulary grid goes: the same for all pairs, so that panels compare.
-fn vocabulary_range(columns: &[Column]) -> [f64; 2] {
-    let means = || columns.iter().flat_map(|column| &column.entry_means).copied();
-    let low = means().fold(VOCABULARY_NATS[0], f64::min).max(VOCABULARY_LIMIT_NATS[0]);
-    let high = means().fold(VOCABULARY_NATS[1], f64::max).min(VOCABULARY_LIMIT_NATS[1]);
-    [low, high]
 }

@@ -30,6 +30,16 @@ pub enum CompareError {
         /// The label of the second.
         second: String,
     },
+    /// A piece of a join has other runs than the pieces before it.
+    #[error(
+        "a piece of the join holds the roles {found} where those before it hold {expected}; join the runs anew"
+    )]
+    Roles {
+        /// The roles of the first piece.
+        expected: String,
+        /// Those of this one.
+        found: String,
+    },
     /// The join is empty.
     #[error(
         "no token was predicted by every run ({left_out} by some only), so there is nothing to compare; \
@@ -46,7 +56,7 @@ pub enum CompareError {
     )]
     NoBytes {
         /// How many tokens.
-        tokens: usize,
+        tokens: u64,
     },
     /// A column has the wrong length.
     #[error(

@@ -9,7 +9,7 @@ mod tests;
 const CELLS: usize = 20;
 
 /// The boundaries of a square grid's cells.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Grid {
     edges: Vec<f64>,
 }
@@ -26,22 +26,53 @@ impl Grid {
     }
 
     /// The cell that holds a value: edges belong to the cell above them, the last edge to the last cell.
-    fn cell(&self, value: f64) -> Option<usize> {
+    pub(crate) fn cell(&self, value: f64) -> Option<usize> {
         let (low, high) = (self.edges[0], self.edges[CELLS]);
         (low <= value && value <= high)
             .then(|| (self.edges.partition_point(|edge| *edge <= value) - 1).min(CELLS - 1))
     }
 
-    /// Counts points (x, y, how many tokens).
-    pub(crate) fn count(&self, points: impl Iterator<Item = (f64, f64, u64)>) -> Heatmap {
-        let mut counts = vec![vec![0; CELLS]; CELLS];
-        let mut outside = 0;
-        for (x, y, tokens) in points {
-            match (self.cell(x), self.cell(y)) {
-                (Some(x), Some(y)) => counts[y][x] += tokens,
-                _ => outside += tokens,
-            }
+    /// Counts on this grid as a result.
+    pub(crate) fn heatmap(&self, counts: &Counts) -> Heatmap {
+        let rows = counts.cells.chunks_exact(CELLS).map(<[u64]>::to_vec);
+        Heatmap { edges_nats: self.edges.clone(), counts: rows.collect(), outside: counts.outside }
+    }
+}
+
+/// Tokens in each cell of a grid.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Counts {
+    /// `[y][x]`.
+    cells: Vec<u64>,
+    outside: u64,
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Counts { cells: vec![0; CELLS * CELLS], outside: 0 }
+    }
+}
+
+impl Counts {
+    /// Adds tokens at a cell of either axis, or outside.
+    pub(crate) fn add(&mut self, x: Option<usize>, y: Option<usize>, tokens: u64) {
+        match (x, y) {
+            (Some(x), Some(y)) => self.cells[y * CELLS + x] += tokens,
+            _ => self.outside += tokens,
         }
-        Heatmap { edges_nats: self.edges.clone(), counts, outside }
+    }
+
+    /// Adds other counts.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.cells.iter_mut().zip(&other.cells).for_each(|(ours, theirs)| *ours += theirs);
+        self.outside += other.outside;
+    }
+}
+
+impl Heatmap {
+    /// The same tokens with the axes exchanged.
+    pub(crate) fn transposed(self) -> Self {
+        let counts = (0..CELLS).map(|x| self.counts.iter().map(|row| row[x]).collect()).collect();
+        Heatmap { counts, ..self }
     }
 }

@@ -33,6 +33,7 @@ pub(crate) fn pearson(x: &[f64], y: &[f64], weights: Option<&[f64]>) -> Option<f
 }
 
 /// Each value's rank from 1; equal values share the mean of their ranks. Pearson's r of ranks is Spearman's.
+#[cfg(test)]
 pub(crate) fn midranks(values: &[f32]) -> Vec<f64> {
     let mut sorted: Vec<(f32, usize)> = values.iter().copied().zip(0..).collect();
     sorted.sort_unstable_by(|left, right| left.0.total_cmp(&right.0));

@@ -6,8 +6,10 @@
 use deltaloss_records::{Role, RunInfo};
 use serde::{Deserialize, Serialize};
 
+mod held_fixed;
 mod tables;
 
+pub use held_fixed::*;
 pub use tables::*;
 
 /// The schema name of `results.json`. (Version 1 had one set of sections and no tests.)
@@ -59,6 +61,9 @@ pub struct Sections {
     pub entropy_pairs: Vec<EntropyPair>,
     /// Analysis 6.
     pub confidence: Vec<ConfidenceRow>,
+    /// Δ with category, frequency, position, depth, repetition and entropy held fixed at once.
+    #[serde(default)]
+    pub held_fixed: Option<HeldFixed>,
 }
 
 /// A number with room for its uncertainty.

@@ -6,8 +6,8 @@ use deltaloss_records::{
 };
 use proptest::prelude::*;
 
-use crate::CheckedJoin;
-use crate::bootstrap::Resamples;
+use crate::bootstrap::TestDraws as Draws;
+use crate::{Comparison, Options, Rules, Sections, classify_rows, compare};
 
 /// Joins documents given as lists of token texts; ids are given out in order of first appearance. Losses and
 /// entropies are zero, ranks one.
@@ -86,11 +86,15 @@ fn run_info(name: &str) -> RunInfo {
     }
 }
 
-/// A checked join and a few resamples of it.
-pub(crate) fn resampled(join: &Joined) -> (CheckedJoin<'_>, Resamples) {
-    let join = CheckedJoin::new(join).unwrap();
-    let resamples = Resamples::of_join(&join, 100, 1);
-    (join, resamples)
+/// The comparison of a join by the built-in rules.
+pub(crate) fn compared(join: &Joined, options: &Options) -> Comparison {
+    let rules = Rules::builtin();
+    compare(join, &rules, &classify_rows(join, &rules).unwrap(), options).unwrap()
+}
+
+/// Every analysis of all documents of a join, with few resamples.
+pub(crate) fn analysed(join: &Joined) -> Sections {
+    compared(join, &Options { replicates: 100, ..Options::default() }).all
 }
 
 /// The columns of a role that is there.
@@ -130,4 +134,38 @@ pub(crate) fn any_join() -> impl Strategy<Value = Joined> {
 /// Whether two numbers agree to within rounding.
 pub(crate) fn close(left: f64, right: f64) -> bool {
     (left - right).abs() <= 1e-9 * left.abs().max(right.abs()).max(1.0)
+}
+
+/// A standard normal number (Box and Muller).
+pub(crate) fn normal(draws: &mut Draws) -> f64 {
+    let uniform = |draws: &mut Draws| (draws.below(1 << 53) as f64 + 0.5) / (1u64 << 53) as f64;
+    let radius = (-2.0 * uniform(draws).ln()).sqrt();
+    radius * (std::f64::consts::TAU * uniform(draws)).cos()
+}
+
+/// Clustered losses over `documents` documents of 3 to 12 tokens, every sixth document empty.
+pub(crate) fn clustered(documents: usize, seed: u64) -> Joined {
+    let mut draws = Draws::new(seed);
+    let names = ["x", ")", " if", " 12", "\n    "];
+    let texts: Vec<Vec<&str>> = (0..documents)
+        .map(|document| {
+            let tokens = if document % 6 == 5 { 0 } else { 3 + draws.below(10) };
+            (0..tokens).map(|_| names[draws.below(5)]).collect()
+        })
+        .collect();
+    let texts: Vec<&[&str]> = texts.iter().map(Vec::as_slice).collect();
+    let mut join = join_of(&FOUR, &texts);
+    for model in &mut join.models {
+        for document in &join.documents {
+            let shift = 0.4 * normal(&mut draws);
+            for row in document.rows.clone() {
+                model.loss[row] = (2.0 + shift + 0.5 * normal(&mut draws)).max(0.0) as f32;
+                model.entropy[row] = (1.5 + shift + normal(&mut draws)).max(0.0) as f32;
+                model.rank[row] = draws.below(3) as u32;
+            }
+        }
+    }
+    // A gap whose sign no resample turns.
+    model_mut(&mut join, Role::B).loss.iter_mut().for_each(|loss| *loss += 1.5);
+    join
 }

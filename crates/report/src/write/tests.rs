@@ -38,7 +38,7 @@ fn writes_everything_and_the_same_twice() {
     }
     assert_eq!(names.len(), 3 + 13 + 7);
     let read: Comparison = serde_json::from_slice(&written[Path::new("results.json")]).unwrap();
-    assert_eq!(read.categories.len(), comparison.all.categories.len());
+    assert_eq!(read.all.categories.len(), comparison.all.categories.len());
     let number = |comparison: &Comparison| comparison.all.categories[0].delta_nats.unwrap().value;
     assert!((number(&read) - number(&comparison)).abs() < 1e-15);
 }

@@ -5,17 +5,18 @@
 //! beyond the documents times replicates drawn here.
 
 /// A stream of random numbers.
-pub(super) struct Draws {
+pub(crate) struct Draws {
     state: u64,
 }
 
 impl Draws {
     /// The stream of a seed.
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Draws { state: seed }
     }
 
-    fn next(&mut self) -> u64 {
+    /// The next 64 random bits.
+    pub(super) fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -25,7 +26,7 @@ impl Draws {
     /// A whole number below `bound`, each equally likely; `bound` must not be 0.
     ///
     /// The high half of a product (Lemire 2019), drawn again where the low half falls within what would favour some numbers.
-    pub(super) fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         let bound = bound as u64;
         loop {
             let product = u128::from(self.next()) * u128::from(bound);

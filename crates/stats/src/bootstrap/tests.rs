@@ -3,48 +3,23 @@
 use deltaloss_records::{Joined, Role};
 
 use super::*;
+use crate::estimate::Resampled;
 use crate::moments::pearson;
 use crate::student::upper_quantile;
-use crate::testing::{FOUR, close, join_of, model_mut};
-use crate::{Comparison, Options, Rules, classify_rows, compare};
+use crate::testing::{close, clustered, compared, join_of, model_mut, normal};
+use crate::{Comparison, Estimate, Options, Rules, classify_rows};
 
-/// A standard normal number (Box and Muller).
-fn normal(draws: &mut Draws) -> f64 {
-    let uniform = |draws: &mut Draws| (draws.below(1 << 53) as f64 + 0.5) / (1u64 << 53) as f64;
-    let radius = (-2.0 * uniform(draws).ln()).sqrt();
-    radius * (std::f64::consts::TAU * uniform(draws)).cos()
+/// How often a document came up in a replicate.
+fn times(resamples: &Resamples, document: u32, replicate: usize) -> u8 {
+    let length = BLOCK.min(resamples.replicates - replicate / BLOCK * BLOCK);
+    let place = |slot: usize| slot * length + replicate % BLOCK;
+    resamples.slot(document).map_or(0, |slot| resamples.blocks[replicate / BLOCK][place(slot)])
 }
 
-/// Clustered losses over `documents` documents of 3 to 12 tokens, every sixth document empty.
-fn clustered(documents: usize, seed: u64) -> Joined {
-    let mut draws = Draws::new(seed);
-    let names = ["x", ")", " if", " 12", "\n    "];
-    let texts: Vec<Vec<&str>> = (0..documents)
-        .map(|document| {
-            let tokens = if document % 6 == 5 { 0 } else { 3 + draws.below(10) };
-            (0..tokens).map(|_| names[draws.below(5)]).collect()
-        })
-        .collect();
-    let texts: Vec<&[&str]> = texts.iter().map(Vec::as_slice).collect();
-    let mut join = join_of(&FOUR, &texts);
-    for model in &mut join.models {
-        for document in &join.documents {
-            let shift = 0.4 * normal(&mut draws);
-            for row in document.rows.clone() {
-                model.loss[row] = (2.0 + shift + 0.5 * normal(&mut draws)).max(0.0) as f32;
-                model.entropy[row] = (1.5 + shift + normal(&mut draws)).max(0.0) as f32;
-                model.rank[row] = draws.below(3) as u32;
-            }
-        }
-    }
-    // A gap whose sign no resample turns.
-    model_mut(&mut join, Role::B).loss.iter_mut().for_each(|loss| *loss += 1.5);
-    join
-}
-
-fn comparison(join: &Joined, options: &Options) -> Comparison {
-    let rules = Rules::builtin();
-    compare(join, &rules, &classify_rows(join, &rules).unwrap(), options).unwrap()
+/// The documents of a join that have rows.
+fn with_rows(join: &Joined) -> Vec<u32> {
+    let documents = (0..).zip(&join.documents).filter(|(_, document)| !document.rows.is_empty());
+    documents.map(|(index, _)| index).collect()
 }
 
 /// The interval of a statistic of rows, from the rows of each resample written out.
@@ -52,9 +27,8 @@ fn naive(join: &Joined, resamples: &Resamples, statistic: impl Fn(&[usize]) -> f
     let mut values = Vec::new();
     for replicate in 0..resamples.replicates {
         let mut rows = Vec::new();
-        for (document, slot) in join.documents.iter().zip(&resamples.slots) {
-            let Some(slot) = slot else { continue };
-            for _ in 0..resamples.multiplicity[slot * resamples.replicates + replicate] {
+        for (index, document) in join.documents.iter().enumerate() {
+            for _ in 0..times(resamples, index as u32, replicate) {
                 rows.extend(document.rows.clone());
             }
         }
@@ -74,9 +48,8 @@ fn assert_close(found: Option<Estimate>, expected: [f64; 2], what: &str) {
 fn agrees_with_resamples_written_out() {
     let join = clustered(40, 3);
     let options = Options { replicates: 201, ..Options::default() };
-    let found = comparison(&join, &options);
-    let checked = CheckedJoin::new(&join).unwrap();
-    let resamples = Resamples::of_join(&checked, options.replicates, options.seed);
+    let found = compared(&join, &options);
+    let resamples = Resamples::new(&with_rows(&join), options.replicates, options.seed);
     let loss = |role: Role| join.model(role).unwrap().loss.iter().map(|&loss| f64::from(loss));
     let (a, b): (Vec<f64>, Vec<f64>) = (loss(Role::A).collect(), loss(Role::B).collect());
     let placebo: Vec<f64> = loss(Role::Placebo).collect();
@@ -133,16 +106,16 @@ fn agrees_with_resamples_written_out() {
 
 #[test]
 fn every_replicate_draws_as_many_documents_as_there_are() {
-    let resamples = Resamples::new((0..40).map(|document| document % 4 != 0), 300, 5);
-    assert_eq!((resamples.documents, resamples.slots[4], resamples.slots[5]), (30, None, Some(3)));
+    let documents: Vec<u32> = (0..40).filter(|document| document % 4 != 0).collect();
+    let resamples = Resamples::new(&documents, 300, 5);
+    assert_eq!((resamples.documents, resamples.slot(4), resamples.slot(5)), (30, None, Some(3)));
     for replicate in 0..300 {
-        let drawn = (0..30).map(|slot| u32::from(resamples.multiplicity[slot * 300 + replicate]));
+        let drawn = documents.iter().map(|&document| u32::from(times(&resamples, document, replicate)));
         assert_eq!(drawn.sum::<u32>(), 30);
     }
     // Each document comes up 300 times on average, with standard deviation 17.
-    for slot in 0..30 {
-        let total: u32 =
-            resamples.multiplicity[slot * 300..][..300].iter().map(|&count| u32::from(count)).sum();
+    for &document in &documents {
+        let total: u32 = (0..300).map(|replicate| u32::from(times(&resamples, document, replicate))).sum();
         assert!((230..370).contains(&total), "{total}");
     }
 }
@@ -150,7 +123,7 @@ fn every_replicate_draws_as_many_documents_as_there_are() {
 #[test]
 fn the_seed_alone_decides() {
     let join = clustered(30, 9);
-    let seeded = |seed| comparison(&join, &Options { seed, replicates: 300, ..Options::default() });
+    let seeded = |seed| compared(&join, &Options { seed, replicates: 300, ..Options::default() });
     assert_eq!(seeded(1), seeded(1));
     let interval = |found: Comparison| found.all.overall.pairs[0].mean_delta_nats.interval;
     assert_ne!(interval(seeded(1)), interval(seeded(2)));
@@ -160,9 +133,9 @@ fn the_seed_alone_decides() {
 fn a_standard_error_by_hand() {
     // With documents of one token it is the standard error of a mean: 1 to 10 have variance 55 / 6.
     let cells: Vec<Cell<2>> =
-        (0..10).map(|document| Cell { document, sums: [1.0, document as f64 + 1.0] }).collect();
-    let resamples = Resamples::new([true; 10].into_iter(), 0, 1);
-    let found = resamples.resample(&cells).ratio(5.5, 1, 0);
+        (0..10).map(|document| Cell { document, sums: [1.0, f64::from(document) + 1.0] }).collect();
+    let resamples = Resamples::new(&Vec::from_iter(0..10), 0, 1);
+    let found = Resampled::new(cells, &resamples).ratio(|sums| sums[1], 0, &resamples);
     assert!(close(found.standard_error.unwrap(), (55.0f64 / 6.0 / 10.0).sqrt()));
     assert_eq!(found.interval, None);
     assert_eq!(resamples.note().none_because.unwrap(), "no replicates were asked for");
@@ -171,7 +144,7 @@ fn a_standard_error_by_hand() {
 #[test]
 fn too_few_documents_carry_nothing() {
     for (documents, rows) in [(1, 1), (10, 9)] {
-        let found = comparison(&clustered(documents, 2), &Options::default());
+        let found = compared(&clustered(documents, 2), &Options::default());
         assert_eq!((found.all.intervals.documents, found.all.intervals.replicates), (rows, 2_000));
         let holds = if rows == 1 { "only 1 document holds" } else { "only 9 documents hold" };
         assert!(found.all.intervals.none_because.is_some_and(|why| why.contains(holds)));
@@ -182,7 +155,7 @@ fn too_few_documents_carry_nothing() {
             row.share_of_gap.is_none_or(|share| share.interval.is_none() && share.standard_error.is_none())
         }));
     }
-    let found = comparison(&clustered(11, 2), &Options::default());
+    let found = compared(&clustered(11, 2), &Options::default());
     assert_eq!((found.all.intervals.documents, found.all.intervals.none_because), (10, None));
     assert!(found.all.overall.pairs[0].mean_delta_nats.interval.is_some());
 }
@@ -191,7 +164,7 @@ fn too_few_documents_carry_nothing() {
 fn a_group_of_few_documents_carries_nothing() {
     let mut texts: Vec<&[&str]> = vec![&["x", " if"]; 30];
     texts[..9].fill(&["x", ")"]);
-    let found = comparison(&join_of(&[Role::A, Role::B], &texts), &Options::default());
+    let found = compared(&join_of(&[Role::A, Role::B], &texts), &Options::default());
     let row = |name: &str| found.all.categories.iter().find(|row| row.name == name).unwrap();
     let brackets = row("Closing brackets").delta_nats.unwrap();
     assert_eq!((brackets.interval, brackets.standard_error), (None, None));
@@ -203,7 +176,7 @@ fn a_group_of_few_documents_carries_nothing() {
 fn equal_documents_have_no_width_and_a_gap_of_unsure_sign_no_share() {
     let mut join = join_of(&[Role::A, Role::B], &[&["x", ")"][..]; 20]);
     model_mut(&mut join, Role::A).loss = [1.0, 2.0].repeat(20);
-    let found = comparison(&join, &Options::default());
+    let found = compared(&join, &Options::default());
     let delta = found.all.overall.pairs[0].mean_delta_nats;
     assert_eq!((delta.interval, delta.standard_error), (Some([1.5, 1.5]), Some(0.0)));
     assert_eq!(found.all.correlation[0].pearson_occurrences, None);
@@ -211,7 +184,7 @@ fn equal_documents_have_no_width_and_a_gap_of_unsure_sign_no_share() {
     // Nine documents against eleven: many resamples turn the sign of the gap.
     let signs = (0..40).map(|row| if row < 18 { -1.0 } else { 1.0 });
     model_mut(&mut join, Role::A).loss = signs.collect();
-    let share = comparison(&join, &Options::default()).all.categories[0].share_of_gap.unwrap();
+    let share = compared(&join, &Options::default()).all.categories[0].share_of_gap.unwrap();
     assert_eq!((share.interval, share.standard_error), (None, None));
 }
 
@@ -229,12 +202,12 @@ fn replicates_without_a_number() {
 /// resampling documents, by clustered t, and by taking tokens for independent.
 fn coverage() -> [f64; 3] {
     const CORPORA: usize = 600;
-    const DOCUMENTS: usize = 60;
+    const DOCUMENTS: u32 = 60;
     let mut draws = Draws::new(11);
     let mut held = [0usize; 3];
-    let quantile = upper_quantile(0.025, DOCUMENTS as u64 - 1);
+    let quantile = upper_quantile(0.025, u64::from(DOCUMENTS) - 1);
     for corpus in 0..CORPORA {
-        let resamples = Resamples::new([true; DOCUMENTS].into_iter(), 500, corpus as u64);
+        let resamples = Resamples::new(&Vec::from_iter(0..DOCUMENTS), 500, corpus as u64);
         let (mut cells, mut squares) = (Vec::new(), 0.0);
         for document in 0..DOCUMENTS {
             let (tokens, shift) = (20 + draws.below(80), 0.5 * normal(&mut draws));
@@ -248,7 +221,7 @@ fn coverage() -> [f64; 3] {
         }
         let totals = |column: usize| cells.iter().map(|cell| cell.sums[column]).sum::<f64>();
         let (tokens, mean) = (totals(0), totals(1) / totals(0));
-        let found = resamples.resample(&cells).ratio(mean, 1, 0);
+        let found = Resampled::new(cells, &resamples).ratio(|sums| sums[1], 0, &resamples);
         let [low, high] = found.interval.unwrap();
         let token_error = ((squares / tokens - mean * mean) / tokens).sqrt();
         held[0] += usize::from(low <= 0.0 && 0.0 <= high);

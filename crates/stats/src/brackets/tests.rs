@@ -4,11 +4,10 @@ use deltaloss_records::{Joined, Role};
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{any_join, close, join_of, model_mut, resampled};
+use crate::testing::{analysed, any_join, close, join_of, model_mut};
 
 fn analyse(join: &Joined) -> Brackets {
-    let (join, resamples) = resampled(join);
-    brackets(&join, &resamples, &Whole::new(&join, &resamples))
+    analysed(join).brackets
 }
 
 /// Name, tokens, vocabulary entries, mean Δ.

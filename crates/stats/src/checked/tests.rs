@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::testing::{FOUR, join_of, model_mut};
+use crate::{Options, Rules, classify_rows, compare};
 
 /// What is said of a sound join of two documents after `spoil` changed it.
 fn refusal(spoil: impl FnOnce(&mut Joined)) -> String {
@@ -23,11 +24,6 @@ fn joins_that_cannot_be_compared() {
         (
             refusal(|join| join.models[2].role = Role::A),
             &["two runs have role a", "`model-a`", "`model-benchmark`"],
-        ),
-        (refusal(|join| *join = empty(7)), &["no token was predicted by every run (7 by some only)"]),
-        (
-            refusal(|join| join.byte_end = join.byte_start.clone()),
-            &["all 5 joined tokens have empty byte spans"],
         ),
         (
             refusal(|join| join.models[1].loss.truncate(4)),
@@ -60,8 +56,18 @@ fn joins_that_cannot_be_compared() {
     }
 }
 
-fn empty(left_out: u64) -> Joined {
-    Joined { left_out, ..join_of(&[Role::A, Role::B], &[&[], &[]]) }
+#[test]
+fn joins_without_tokens_or_bytes_are_refused_by_the_comparison() {
+    let rules = Rules::builtin();
+    let refusal = |join: &Joined| {
+        let categories = classify_rows(join, &rules).unwrap();
+        compare(join, &rules, &categories, &Options::default()).unwrap_err().to_string()
+    };
+    let empty = Joined { left_out: 7, ..join_of(&[Role::A, Role::B], &[&[], &[]]) };
+    assert!(refusal(&empty).contains("no token was predicted by every run (7 by some only)"));
+    let mut join = join_of(&FOUR, &[&["ab", "c"], &[], &["d", "e", "f"]]);
+    join.byte_end = join.byte_start.clone();
+    assert!(refusal(&join).contains("all 5 joined tokens have empty byte spans"));
 }
 
 #[test]
@@ -71,6 +77,6 @@ fn models_come_in_the_order_of_roles() {
     let roles: Vec<Role> = checked.models().iter().map(|model| model.role).collect();
     assert_eq!(roles, [Role::A, Role::B, Role::Placebo]);
     assert_eq!((checked.a().role, checked.b().role), (Role::A, Role::B));
-    assert_eq!((checked.rows(), checked.bytes()), (2, 4));
+    assert_eq!(checked.rows(), 2);
     assert_eq!(checked.token_bytes(1), "é".as_bytes());
 }

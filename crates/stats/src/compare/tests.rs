@@ -4,13 +4,11 @@ use deltaloss_records::Role;
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{FOUR, any_join, close, join_of, model_mut};
-use crate::{ConfidenceCell, Estimate};
+use crate::ConfidenceCell;
+use crate::testing::{FOUR, any_join, close, compared, join_of, model_mut};
 
 fn compare_all(joined: &Joined) -> Comparison {
-    let rules = Rules::builtin();
-    let categories = classify_rows(joined, &rules).unwrap();
-    compare(joined, &rules, &categories, &Options::default()).unwrap()
+    compared(joined, &Options::default())
 }
 
 #[test]

@@ -4,12 +4,14 @@ use deltaloss_records::{Joined, Role};
 use proptest::prelude::*;
 
 use super::*;
-use crate::Estimate;
-use crate::testing::{any_join, close, join_of, model_mut, resampled};
+use crate::testing::{any_join, close, compared, join_of, model_mut};
+use crate::{Estimate, Options};
 
 fn analyse(join: &Joined, below: &[f64], above: &[f64]) -> Vec<ConfidenceRow> {
-    let (join, resamples) = resampled(join);
-    confidence(&join, below, above, &resamples)
+    let (confident_below_nats, uncertain_above_nats) = (below.to_vec(), above.to_vec());
+    compared(join, &Options { confident_below_nats, uncertain_above_nats, replicates: 50, seed: 1 })
+        .all
+        .confidence
 }
 
 #[test]
@@ -22,22 +24,19 @@ fn cells_by_hand() {
     let placebo = model_mut(&mut join, Role::Placebo);
     (placebo.entropy, placebo.loss) = (vec![0.1, 2.0, 0.2, 0.1, 9.0], vec![2.0, 3.0, 2.5, 3.0, 7.0]);
     let rows = analyse(&join, &[0.25, 1.0], &[1.0, 2.0]);
-    let cell = |tokens, delta: Option<f64>| ConfidenceCell {
-        tokens,
-        delta_nats: delta.map(Estimate::point),
-        ..ConfidenceCell::default()
-    };
+    let cell = |tokens, delta: Option<f64>| (tokens, delta.map(Estimate::point));
+    let short = |cell: ConfidenceCell| (cell.tokens, cell.delta_nats);
     let thresholds: Vec<(f64, f64)> =
         rows.iter().map(|row| (row.confident_below_nats, row.uncertain_above_nats)).collect();
     assert_eq!(thresholds, [(0.25, 1.0), (0.25, 2.0), (1.0, 1.0), (1.0, 2.0)]);
     // Entropies that equal a threshold are neither below nor above it.
-    assert_eq!(rows[0].a_confident, cell(2, Some(-0.5)));
-    assert_eq!(rows[0].b_confident, cell(2, Some(1.5)));
-    assert_eq!(rows[0].placebo_confident, Some(cell(2, Some(-0.75))));
-    assert_eq!(rows[0].b_confident_over_placebo, Some(cell(1, Some(4.0))));
-    assert_eq!(rows[1].a_confident, cell(0, None));
-    assert_eq!(rows[1].b_confident, cell(1, Some(1.0)));
-    assert_eq!(rows[3].a_confident, cell(1, Some(-2.0)));
+    assert_eq!(short(rows[0].a_confident), cell(2, Some(-0.5)));
+    assert_eq!(short(rows[0].b_confident), cell(2, Some(1.5)));
+    assert_eq!(rows[0].placebo_confident.map(short), Some(cell(2, Some(-0.75))));
+    assert_eq!(rows[0].b_confident_over_placebo.map(short), Some(cell(1, Some(4.0))));
+    assert_eq!(short(rows[1].a_confident), cell(0, None));
+    assert_eq!(short(rows[1].b_confident), cell(1, Some(1.0)));
+    assert_eq!(short(rows[3].a_confident), cell(1, Some(-2.0)));
 }
 
 #[test]

@@ -3,16 +3,16 @@
 use deltaloss_records::Role;
 use proptest::prelude::*;
 
+use super::density::bandwidth_nats;
 use super::*;
-use crate::testing::{close, join_of, model_mut, resampled};
+use crate::testing::{analysed, close, join_of, model_mut};
 
 fn analyse(a: &[f32], b: &[f32]) -> Vec<EntropyDistribution> {
     let tokens = vec!["x"; a.len()];
     let mut join = join_of(&[Role::A, Role::B], &[&tokens]);
     model_mut(&mut join, Role::A).entropy = a.to_vec();
     model_mut(&mut join, Role::B).entropy = b.to_vec();
-    let (join, resamples) = resampled(&join);
-    entropy_distributions(&join, &resamples)
+    analysed(&join).entropy
 }
 
 fn integral(distribution: &EntropyDistribution) -> f64 {
@@ -79,7 +79,7 @@ fn the_grid_grows_to_the_largest_entropy_of_any_model_up_to_what_can_be() {
 
 #[test]
 fn bandwidths() {
-    assert_eq!((bandwidth_nats(1), bandwidth_nats(usize::MAX)), (0.15, 0.03));
+    assert_eq!((bandwidth_nats(1), bandwidth_nats(u64::MAX)), (0.15, 0.03));
     assert!((bandwidth_nats(100_000) - 0.05).abs() < 1e-12);
 }
 
@@ -109,7 +109,7 @@ proptest! {
     #[test]
     fn agrees_with_a_sum_of_gaussians(values in prop::collection::vec(0f32..8.0, 1..60)) {
         let found = analyse(&values, &values).remove(0);
-        let sigma = bandwidth_nats(values.len());
+        let sigma = bandwidth_nats(values.len() as u64);
         for (&x, &density) in found.grid_nats.iter().zip(&found.density_per_nat) {
             let naive = naive_density(&values, x, 8.0, sigma);
             prop_assert!((density - naive).abs() < 0.02, "at {}: {} and {}", x, density, naive);

@@ -4,11 +4,10 @@ use deltaloss_records::{Joined, Role};
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{any_join, close, join_of, model_mut, resampled};
+use crate::testing::{analysed, any_join, close, join_of, model_mut};
 
 fn analyse(join: &Joined) -> Overall {
-    let (join, resamples) = resampled(join);
-    overall(&join, &resamples)
+    analysed(join).overall
 }
 
 #[test]
@@ -51,23 +50,7 @@ fn perplexity_stays_a_number() {
     assert_eq!(overall.models[1].perplexity.value, 1.0);
 }
 
-#[test]
-fn medians() {
-    assert_eq!(median(&[3.0]), 3.0);
-    assert_eq!(median(&[3.0, 1.0]), 2.0);
-    assert_eq!(median(&[5.0, 1.0, 1.0]), 1.0);
-    assert_eq!(median(&[4.0, 1.0, 3.0, 2.0]), 2.5);
-}
-
 proptest! {
-    #[test]
-    fn medians_agree_with_sorting(values in prop::collection::vec(-5f32..5.0, 1..40)) {
-        let mut sorted = values.clone();
-        sorted.sort_by(f32::total_cmp);
-        let naive = (f64::from(sorted[(sorted.len() - 1) / 2]) + f64::from(sorted[sorted.len() / 2])) / 2.0;
-        prop_assert_eq!(median(&values), naive);
-    }
-
     #[test]
     fn agrees_with_going_through_the_rows(join in any_join()) {
         let overall = analyse(&join);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use deltaloss_records::WindowInfo;
 
 use super::sums::COVARIATES;
-use crate::DocumentRows;
+use crate::SecondRows;
 
 /// What each covariate is, in the order of [`of_document`]'s columns; the entropy's is completed by the model
 /// it is of.
@@ -63,13 +63,13 @@ impl Windows {
 /// Only joined tokens are looked at for earlier occurrences: where no beginning-of-text token is put in
 /// front, a document's first token is predicted by no run and therefore unseen here.
 pub(crate) fn of_document<'a>(
-    rows: &'a DocumentRows<'_>,
+    rows: &'a SecondRows<'_>,
     entropy: &'a [f32],
     windows: Windows,
     occurrences: &'a HashMap<u32, u64>,
 ) -> impl Iterator<Item = [f64; COVARIATES]> + 'a {
     let mut last_place: HashMap<u32, u64> = HashMap::new();
-    (0..rows.len()).map(move |row| {
+    (0..rows.token.len()).map(move |row| {
         let (target, start) = windows.place(rows.position[row]);
         let token = rows.token[row];
         let repeated = last_place.insert(token, target).is_some_and(|last| last >= start);
@@ -125,17 +125,15 @@ mod tests {
 
     #[test]
     fn covariates_by_hand() {
-        let rows = DocumentRows {
+        let rows = SecondRows {
             document: 0,
             split: Split::Discovery,
-            text: "",
             position: &[1, 2, 3, 4, 5, 6],
             token: &[7, 8, 7, 9, 7, 8],
-            byte_start: &[0; 6],
-            byte_end: &[0; 6],
             category: &[0; 6],
             depth: &[0, 1, 1, 2, 0, 0],
-            models: &[],
+            losses: &[],
+            entropies: &[],
         };
         let entropy = [0.5, 1.0, 0.0, 2.0, 0.25, 0.125];
         let occurrences = HashMap::from([(7, 30), (8, 2), (9, 1)]);

@@ -368,7 +368,8 @@ fn parts_merge_to_the_whole() {
             beginning_of_text: None,
         }),
         entropy_of: Role::B,
-        placebo: true,
+        entropy_place: 1,
+        placebo: Some(2),
         documents: Vec::new(),
     };
     let (mut whole, mut odd, mut even) = (empty(), empty(), empty());
@@ -389,18 +390,4 @@ fn the_control_is_a_model_outside_the_pair_where_there_is_one() {
     assert_eq!(entropy_control(&[Role::A, Role::B, Role::Placebo]), Role::B);
     assert_eq!(entropy_control(&[Role::A, Role::B, Role::Oracle]), Role::Oracle);
     assert_eq!(entropy_control(&[Role::A, Role::B, Role::Benchmark, Role::Oracle]), Role::Benchmark);
-}
-
-#[test]
-fn q_values_by_hand() {
-    let p = [Some(0.01), None, Some(0.04), Some(0.03), Some(0.9)];
-    let found = q_values(&p);
-    // 0.04 · 4 / 3 is below 0.03 · 4 / 2, so both take it.
-    let expected = [Some(0.04), None, Some(0.04 * 4.0 / 3.0), Some(0.04 * 4.0 / 3.0), Some(0.9)];
-    for (found, expected) in found.iter().zip(expected) {
-        assert!(
-            found.is_some() == expected.is_some() && close(found.unwrap_or(0.0), expected.unwrap_or(0.0))
-        );
-    }
-    assert_eq!(q_values(&[]), []);
 }

@@ -3,7 +3,7 @@
 use deltaloss_records::Role;
 use serde::{Deserialize, Serialize};
 
-use crate::{Estimate, Test};
+use super::{Estimate, Test};
 
 /// Analysis of Δ with several things held fixed at once: least squares of Δ on a token's category and on
 /// the covariates below, over tokens. Standard errors are clustered by document (CR1); intervals here are 95 % t
@@ -63,7 +63,7 @@ pub struct HeldFixedSlope {
     pub name: String,
     /// Change of Δ for one unit of it, nats; null where it was dropped.
     pub delta_nats_per_unit: Option<Estimate>,
-    /// Whether that is zero; a family of its own, so that q = p.
+    /// Whether that is zero; the covariates of the pair are the family.
     pub delta_test: Option<Test>,
 }
 
