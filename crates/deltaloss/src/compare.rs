@@ -9,7 +9,8 @@ use deltaloss_records::{
     Basis, ColumnPiece, FolderKind, JoinReader, JoinedColumns, JoinedWriter, Role, Run, Split, StagedFolder,
 };
 use deltaloss_stats::{
-    Accumulator, Classifier, Comparison, FirstPass, Options, Rules, SecondPass, SetupModel,
+    Accumulator, ByHalf, Classifier, CompareError, Comparison, FirstPass, Options, Rules, SecondPass, SecondRows, Setup,
+    SetupModel, token_depths,
 };
 use rayon::prelude::*;
 
@@ -38,7 +39,8 @@ pub struct CompareOptions {
     pub runs: Vec<(Role, PathBuf, Option<String>)>,
     /// A file of category rules in place of the built-in ones.
     pub rules: Option<PathBuf>,
-    /// Which losses and entropies every analysis is about; calibrated ones need a temperature of every run.
+    /// Which numbers lead in the report, and what `delta` in `joined.parquet` is of; calibrated ones need a temperature of
+    /// every run.
     pub basis: Basis,
 }
 
@@ -103,7 +105,8 @@ pub fn write_comparison(options: &CompareOptions, folder: &Path) -> Result<Compa
 }
 
 /// Joins runs piece by piece into the table at `table`, and computes the results in two passes: one over the runs, one over
-/// that table. Memory grows with documents, not with their tokens.
+/// that table; as scored and, where every run has a temperature, calibrated. Memory grows with documents, not with
+/// their tokens.
 fn compare_in_pieces(
     runs: Vec<(Role, String, PathBuf)>,
     rules: &Rules,
@@ -116,7 +119,10 @@ fn compare_in_pieces(
         .map(|(role, label, run)| SetupModel { role, label: label.to_owned(), run: run.clone() })
         .collect();
     let roles: Vec<Role> = models.iter().map(|model| model.role).collect();
-    let mut first_pass = FirstPass::new(&roles, rules, options)?;
+    let calibrated = models.iter().all(|model| model.run.temperature.is_some());
+    let bases = if calibrated { &[Basis::AsScored, Basis::Calibrated][..] } else { &[Basis::AsScored] };
+    let first_pass = |&basis| FirstPass::new(&roles, rules, &Options { basis, ..options.clone() });
+    let mut first_passes = bases.iter().map(first_pass).collect::<Result<Vec<_>, _>>()?;
     let mut classifier = Classifier::new(rules);
     let runs: Vec<(Role, bool)> =
         models.iter().map(|model| (model.role, model.run.temperature.is_some())).collect();
@@ -124,38 +130,55 @@ fn compare_in_pieces(
     let mut first_document = 0;
     let mut piece = reader.next_documents(PIECE_ROWS)?;
     while let Some(joined) = piece {
-        let categories = classifier.classify(&joined)?;
+        let (categories, depths) = (classifier.classify(&joined)?, token_depths(&joined)?);
         let next_document = reader.documents_read() as u32;
         let (next, (written, added)) = rayon::join(
             || reader.next_documents(PIECE_ROWS),
             || {
                 rayon::join(
-                    || writer.write(&joined, first_document, &categories),
-                    || first_pass.add_join(&joined, first_document, &categories),
+                    || writer.write(&joined, first_document, &categories, &depths),
+                    || {
+                        let passes = first_passes.iter_mut();
+                        passes.map(|pass| pass.add_join(&joined, first_document, &categories)).collect()
+                    },
                 )
             },
         );
         written?;
-        added?;
+        let _: Vec<()> = added?;
         piece = next?;
         first_document = next_document;
     }
     writer.close()?;
-    let second_pass = look_again(&first_pass, &roles, options.basis, table)?;
-    let (documents, left_out) = (reader.corpus_documents() as u64, reader.left_out());
-    Ok(first_pass.finish(&second_pass, models, documents, left_out)?)
+    let left_out = reader.left_out();
+    let finish = |(pass, basis): (&FirstPass, &Basis)| -> Result<ByHalf, Error> {
+        let mut columns = JoinedColumns::open(table, &roles, *basis, rules.names())?;
+        let second_pass = look_again(pass, pass.second_pass(&models[0].run.window), &mut columns)?;
+        Ok(pass.finish(&second_pass, &models, left_out)?)
+    };
+    let mut found = first_passes.iter().zip(bases).map(finish);
+    // The models as scored come first.
+    let as_scored = found.next().unwrap_or(Err(CompareError::NoRows { left_out }.into()))?;
+    let calibrated = found.next().transpose()?;
+    let setup = Setup {
+        documents: reader.corpus_documents() as u64,
+        tokens: 0,
+        bytes: 0,
+        left_out,
+        rules: rules.name().to_owned(),
+        basis: options.basis,
+        models: models.clone(),
+    };
+    Ok(Comparison::new(setup, as_scored, calibrated))
 }
 
 /// The second pass, over the table that the first has left.
 fn look_again(
     first_pass: &FirstPass,
-    roles: &[Role],
-    basis: Basis,
-    table: &Path,
+    mut second_pass: SecondPass,
+    columns: &mut JoinedColumns,
 ) -> Result<SecondPass, Error> {
     let halves: HashMap<u32, Split> = first_pass.documents().into_iter().collect();
-    let mut second_pass = first_pass.second_pass();
-    let mut columns = JoinedColumns::open(table, roles, basis)?;
     let mut piece = columns.next_documents()?;
     while let Some(rows) = piece {
         let (next, found) =
@@ -186,7 +209,16 @@ fn second_look(
             let Some(&split) = halves.get(document) else { continue };
             let [losses, entropies] = [&rows.losses, &rows.entropies]
                 .map(|columns| columns.iter().map(|column| &column[range.clone()]).collect::<Vec<_>>());
-            part.add_columns(*document, split, &losses, &entropies);
+            part.add_rows(&SecondRows {
+                document: *document,
+                split,
+                position: &rows.position[range.clone()],
+                token: &rows.token[range.clone()],
+                category: &rows.category[range.clone()],
+                depth: &rows.depth[range.clone()],
+                losses: &losses,
+                entropies: &entropies,
+            });
         }
         part
     };

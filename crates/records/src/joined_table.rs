@@ -1,25 +1,29 @@
 //! `joined.parquet`: a join as a table, with the difference and each token's category.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray};
+use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt32Array};
 use arrow_schema::{DataType, Field, Schema};
 
 use crate::error::RecordsError;
 use crate::joined::{Basis, Joined, JoinedModel, Role};
-use crate::read::{batches, floats, integers};
+use crate::read::{batches, floats, integers, strings};
 use crate::table::{calibrated_fields, place_arrays, place_fields, score_arrays, score_fields};
 use crate::write::Table;
 
 /// Rows encoded at a time.
 const BATCH_ROWS: usize = 128 * 1024;
+/// The whole-numbered columns that a second pass looks at.
+const OF_TOKENS: [&str; 4] = ["document", "position", "token", "depth"];
 /// Rows decoded at a time.
 const COLUMN_ROWS: usize = 64 * 1024;
 
 /// Writes a join, piece by piece: where each token stands, every run's columns with the role as suffix (`loss_a`,
 /// `loss_b`, …, and `loss_calibrated_a`, … of the runs that have a temperature), `delta` = loss of a − loss of b on the
-/// comparison's basis in nats (Float64, exact), `category`, and `split`, the half of its document.
+/// comparison's basis in nats (Float64, exact), `category`, `split` (the half of its document), `depth` (brackets open
+/// where the token starts) and `text` (its text, with U+FFFD for what is no UTF-8).
 #[derive(Debug)]
 pub struct JoinedWriter {
     table: Table,
@@ -50,26 +54,30 @@ impl JoinedWriter {
         fields.push(Field::new("delta", DataType::Float64, false));
         fields.push(Field::new("category", DataType::Utf8, false));
         fields.push(Field::new("split", DataType::Utf8, false));
+        fields.push(Field::new("depth", DataType::UInt32, false));
+        fields.push(Field::new("text", DataType::Utf8, false));
         let schema = Arc::new(Schema::new(fields));
         let table = Table::create(path.to_owned(), schema.as_ref().clone())?;
         Ok(JoinedWriter { table, schema, basis, category_names: category_names.to_vec() })
     }
 
     /// Adds the rows of a piece whose first document has index `first_document` in the corpus; `category[row]` indexes
-    /// the names of the categories.
+    /// the names of the categories, `depth[row]` counts the brackets that are open where the token starts.
     ///
     /// # Errors
     /// The file cannot be written, or a or b has no losses on the comparison's basis.
     ///
     /// # Panics
-    /// If the join has fewer than two models, or a row has no category.
+    /// If the join has fewer than two models, or a row has no category or depth.
     pub fn write(
         &mut self,
         joined: &Joined,
         first_document: u32,
         category: &[u8],
+        depth: &[u32],
     ) -> Result<(), RecordsError> {
         assert_eq!(category.len(), joined.rows(), "one category a row");
+        assert_eq!(depth.len(), joined.rows(), "one depth a row");
         let [a, b] = [loss_on(&joined.models[0], self.basis)?, loss_on(&joined.models[1], self.basis)?];
         for start in (0..joined.rows()).step_by(BATCH_ROWS) {
             let rows = start..joined.rows().min(start + BATCH_ROWS);
@@ -94,7 +102,11 @@ impl JoinedWriter {
             let names = category[rows.clone()].iter().map(|&index| &self.category_names[usize::from(index)]);
             columns.push(Arc::new(StringArray::from_iter_values(names)));
             let split = |&document: &u32| joined.documents[document as usize].split.name();
-            columns.push(Arc::new(StringArray::from_iter_values(joined.document[rows].iter().map(split))));
+            let splits = joined.document[rows.clone()].iter().map(split);
+            columns.push(Arc::new(StringArray::from_iter_values(splits)));
+            columns.push(Arc::new(UInt32Array::from_iter_values(depth[rows.clone()].iter().copied())));
+            let text = rows.map(|row| String::from_utf8_lossy(joined.token_bytes(row)));
+            columns.push(Arc::new(StringArray::from_iter_values(text)));
             self.table.write(RecordBatch::try_new(Arc::clone(&self.schema), columns))?;
         }
         Ok(())
@@ -119,11 +131,12 @@ fn loss_on(model: &JoinedModel, basis: Basis) -> Result<&[f32], RecordsError> {
     }
 }
 
-/// The losses and entropies of a joined table on one basis, read from front to back.
+/// The columns of a joined table that a second pass looks at, losses and entropies on one basis, read from front to back.
 pub struct JoinedColumns {
     path: PathBuf,
     /// Loss and entropy of each run.
     names: Vec<[&'static str; 2]>,
+    categories: HashMap<String, u8>,
     batches: Box<dyn Iterator<Item = Result<RecordBatch, RecordsError>> + Send>,
     /// Rows of the last document of the batch before, which may go on.
     rest: ColumnPiece,
@@ -134,6 +147,14 @@ pub struct JoinedColumns {
 pub struct ColumnPiece {
     /// Index of each row's document in the corpus.
     pub document: Vec<u32>,
+    /// Index of each row's token in its document.
+    pub position: Vec<u32>,
+    /// Vocabulary ids.
+    pub token: Vec<u32>,
+    /// Indices in the names of the categories.
+    pub category: Vec<u8>,
+    /// Brackets open where each row's token starts.
+    pub depth: Vec<u32>,
     /// Losses, nats, `[run][row]`.
     pub losses: Vec<Vec<f32>>,
     /// Entropies, nats, `[run][row]`.
@@ -147,15 +168,27 @@ impl std::fmt::Debug for JoinedColumns {
 }
 
 impl JoinedColumns {
-    /// Opens a table that a [`JoinedWriter`] of these roles has written.
+    /// Opens a table that a [`JoinedWriter`] of these roles and categories has written.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn open(path: &Path, roles: &[Role], basis: Basis) -> Result<Self, RecordsError> {
+    pub fn open(
+        path: &Path,
+        roles: &[Role],
+        basis: Basis,
+        category_names: &[String],
+    ) -> Result<Self, RecordsError> {
         let names: Vec<[&'static str; 2]> = roles.iter().map(|role| column_names(*role, basis)).collect();
-        let read: Vec<&str> = std::iter::once("document").chain(names.iter().flatten().copied()).collect();
+        let read: Vec<&str> =
+            OF_TOKENS.into_iter().chain(["category"]).chain(names.iter().flatten().copied()).collect();
         let batches = Box::new(batches(path, &read, COLUMN_ROWS)?);
-        Ok(JoinedColumns { path: path.to_owned(), names, batches, rest: ColumnPiece::empty(roles.len()) })
+        Ok(JoinedColumns {
+            path: path.to_owned(),
+            names,
+            categories: category_names.iter().cloned().zip(0..=u8::MAX).collect(),
+            batches,
+            rest: ColumnPiece::empty(roles.len()),
+        })
     }
 
     /// The next documents; nothing at the end.
@@ -166,7 +199,11 @@ impl JoinedColumns {
         let mut piece = std::mem::replace(&mut self.rest, ColumnPiece::empty(self.names.len()));
         for batch in self.batches.by_ref() {
             let batch = batch?;
-            piece.document.extend_from_slice(integers(&batch, "document", &self.path)?);
+            let of_tokens = [&mut piece.document, &mut piece.position, &mut piece.token, &mut piece.depth];
+            for (column, name) in of_tokens.into_iter().zip(OF_TOKENS) {
+                column.extend_from_slice(integers(&batch, name, &self.path)?);
+            }
+            add_categories(&batch, &self.categories, &self.path, &mut piece.category)?;
             for (index, [loss, entropy]) in self.names.iter().enumerate() {
                 piece.losses[index].extend_from_slice(floats(&batch, loss, &self.path)?);
                 piece.entropies[index].extend_from_slice(floats(&batch, entropy, &self.path)?);
@@ -183,10 +220,32 @@ impl JoinedColumns {
     }
 }
 
+/// Appends the indices of a batch's categories.
+fn add_categories(
+    batch: &RecordBatch,
+    categories: &HashMap<String, u8>,
+    path: &Path,
+    into: &mut Vec<u8>,
+) -> Result<(), RecordsError> {
+    for name in strings(batch, "category", path)? {
+        let unknown = || RecordsError::Column {
+            path: path.to_owned(),
+            column: "category",
+            problem: format!("holds `{name}`, which is no category of the rules"),
+        };
+        into.push(*categories.get(name).ok_or_else(unknown)?);
+    }
+    Ok(())
+}
+
 impl ColumnPiece {
     fn empty(runs: usize) -> Self {
         ColumnPiece {
             document: Vec::new(),
+            position: Vec::new(),
+            token: Vec::new(),
+            category: Vec::new(),
+            depth: Vec::new(),
             losses: vec![Vec::new(); runs],
             entropies: vec![Vec::new(); runs],
         }
@@ -196,6 +255,10 @@ impl ColumnPiece {
         let columns = |columns: &mut Vec<Vec<f32>>| columns.iter_mut().map(|c| c.split_off(row)).collect();
         ColumnPiece {
             document: self.document.split_off(row),
+            position: self.position.split_off(row),
+            token: self.token.split_off(row),
+            category: self.category.split_off(row),
+            depth: self.depth.split_off(row),
             losses: columns(&mut self.losses),
             entropies: columns(&mut self.entropies),
         }

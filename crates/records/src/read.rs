@@ -374,7 +374,7 @@ pub(crate) fn floats<'a>(
 }
 
 /// A column of text in any of Arrow's three layouts: pandas and Polars write others than we do.
-fn strings<'a>(
+pub(crate) fn strings<'a>(
     batch: &'a RecordBatch,
     name: &'static str,
     path: &Path,

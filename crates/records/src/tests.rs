@@ -193,9 +193,9 @@ fn the_join_keeps_what_every_run_predicted() {
 
     let path = folder.path().join("joined.parquet");
     let runs = [(Role::A, false), (Role::B, false)];
-    let names = ["even".into(), "odd".into()];
+    let names = ["even".to_owned(), "odd".to_owned()];
     let mut writer = JoinedWriter::create(&path, &runs, Basis::AsScored, &names).unwrap();
-    writer.write(&joined, 0, &[0, 1, 0, 1, 0, 1, 0]).unwrap();
+    writer.write(&joined, 0, &[0, 1, 0, 1, 0, 1, 0], &[0, 1, 2, 3, 4, 5, 6]).unwrap();
     writer.close().unwrap();
     let reader =
         ParquetRecordBatchReaderBuilder::try_new(fs::File::open(&path).unwrap()).unwrap().build().unwrap();
@@ -212,14 +212,22 @@ fn the_join_keeps_what_every_run_predicted() {
     let split = batch.column_by_name("split").unwrap().as_string::<i32>();
     let expected = joined.document.iter().map(|&index| joined.documents[index as usize].split.name());
     assert!(split.iter().flatten().eq(expected));
+    let text = batch.column_by_name("text").unwrap().as_string::<i32>();
+    let texts = (0..joined.rows()).map(|row| String::from_utf8_lossy(joined.token_bytes(row)));
+    assert!(text.iter().flatten().eq(texts));
     // Read back by document.
-    let mut columns = JoinedColumns::open(&path, &[Role::A, Role::B], Basis::AsScored).unwrap();
+    let mut columns = JoinedColumns::open(&path, &[Role::A, Role::B], Basis::AsScored, &names).unwrap();
     let (first, second) =
         (columns.next_documents().unwrap().unwrap(), columns.next_documents().unwrap().unwrap());
     assert_eq!((first.document, second.document), (vec![0; 4], vec![1; 3]));
     assert_eq!(second.losses[1], joined.models[1].loss[4..]);
     assert_eq!(first.entropies[0], joined.models[0].entropy[..4]);
+    assert_eq!((first.position, first.token), (joined.position[..4].to_vec(), joined.token[..4].to_vec()));
+    assert_eq!((second.category, second.depth), (vec![0, 1, 0], vec![4, 5, 6]));
     assert_eq!(columns.next_documents().unwrap(), None);
+    // A table of other rules.
+    let error = JoinedColumns::open(&path, &[Role::A, Role::B], Basis::AsScored, &names[..1]).unwrap().next_documents().unwrap_err();
+    assert!(error.to_string().contains("`odd`, which is no category"), "{error}");
 }
 
 #[test]

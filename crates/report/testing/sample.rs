@@ -92,6 +92,7 @@ pub(crate) fn comparison() -> Comparison {
         all: sections(),
         discovery: None,
         confirmation: None,
+        calibrated: None,
     }
 }
 
@@ -113,6 +114,7 @@ fn sections() -> Sections {
         entropy_pairs: Vec::new(),
         confidence: CONFIDENCE.into_iter().map(confidence_row).collect(),
         reliability: MODELS.iter().map(reliability).collect(),
+        held_fixed: None,
     }
 }
 

@@ -10,6 +10,18 @@ use crate::{CompareError, DocumentRows, ModelRows};
 #[cfg(test)]
 mod tests;
 
+/// How many brackets are open where each row's token starts, `[row]`.
+///
+/// # Errors
+///
+/// When the join contradicts itself; see [`CheckedJoin::new`].
+pub fn token_depths(joined: &Joined) -> Result<Vec<u32>, CompareError> {
+    let join = CheckedJoin::new(joined)?;
+    let (mut scratch, mut depths) = (Vec::new(), Vec::with_capacity(join.rows()));
+    join.documents().iter().for_each(|document| join.add_depths(document, &mut scratch, &mut depths));
+    Ok(depths)
+}
+
 /// A join that was checked: columns are as long as the join, documents tile the rows, spans lie in the
 /// texts, roles are distinct with a and b among them, losses and entropies are finite.
 #[derive(Clone, Debug)]
@@ -99,6 +111,17 @@ impl<'a> CheckedJoin<'a> {
         self.for_documents(0..self.documents().len(), first_document, categories, take);
     }
 
+    /// Appends the depths of a document's tokens; `scratch` becomes those of its bytes.
+    fn add_depths(&self, document: &JoinedDocument, scratch: &mut Vec<u32>, of_tokens: &mut Vec<u32>) {
+        if document.rows.is_empty() {
+            return;
+        }
+        nesting_depths(document.text.as_bytes(), scratch);
+        // A token without bytes may stand at the end of the text.
+        let depth = |&start: &u32| scratch.get(start as usize).or(scratch.last()).copied().unwrap_or(0);
+        of_tokens.extend(self.joined.byte_start[document.rows.clone()].iter().map(depth));
+    }
+
     /// Hands over the documents of a range that have rows.
     pub(crate) fn for_documents(
         &self,
@@ -113,11 +136,8 @@ impl<'a> CheckedJoin<'a> {
             if rows.is_empty() {
                 continue;
             }
-            nesting_depths(document.text.as_bytes(), &mut depths);
-            // A token without bytes may stand at the end of the text.
-            let depth = |&start: &u32| depths.get(start as usize).or(depths.last()).copied().unwrap_or(0);
             of_tokens.clear();
-            of_tokens.extend(self.joined.byte_start[rows.clone()].iter().map(depth));
+            self.add_depths(document, &mut depths, &mut of_tokens);
             let models = self.models.iter().zip(&self.on_basis).map(|(model, [loss, entropy])| ModelRows {
                 role: model.role,
                 loss: &loss[rows.clone()],

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use deltaloss_records::{Basis, Joined, Role, Split};
+use deltaloss_records::{Basis, Joined, Role, Split, WindowInfo};
 use rayon::prelude::*;
 
 use crate::bootstrap::Resamples;
@@ -13,11 +13,12 @@ use crate::entropy::EntropySums;
 use crate::groups::{GroupOf, GroupTable, Whole};
 use crate::overall::{Labelled, OverallSums};
 use crate::ranks::{DistributionSums, PARTS, SecondPass};
+use crate::regression::Regression;
 use crate::reliability::ReliabilitySums;
 use crate::rows::{delta_rows, empty_row, sort_by_delta};
 use crate::{
-    Accumulator, CheckedJoin, CompareError, Comparison, DeltaRow, DocumentRows, Estimate, RESULTS_SCHEMA,
-    Rules, Sections, Setup, SetupModel,
+    Accumulator, ByHalf, CheckedJoin, CompareError, Comparison, DeltaRow, DocumentRows, Estimate, Rules, Sections,
+    Setup, SetupModel,
 };
 
 #[cfg(test)]
@@ -40,7 +41,8 @@ pub struct Options {
     pub replicates: u32,
     /// Seed of the resamples.
     pub seed: u64,
-    /// Which losses and entropies every analysis is about; calibrated ones need a temperature of every run.
+    /// For [`FirstPass`], which losses and entropies it is about; for [`compare`], which of the two lead in the report.
+    /// Calibrated ones need a temperature of every run.
     pub basis: Basis,
 }
 
@@ -107,7 +109,7 @@ pub fn classify_rows(joined: &Joined, rules: &Rules) -> Result<Vec<u8>, CompareE
     Classifier::new(rules).classify(joined)
 }
 
-/// Computes analyses 1 to 6 of a join that is in memory; `categories` is what [`classify_rows`] made of it with these
+/// Computes every analysis of a join that is in memory, as scored and, where every run has a temperature, calibrated; `categories` is what [`classify_rows`] made of it with these
 /// rules. A join too large for that goes through [`FirstPass`] and [`SecondPass`] in pieces.
 ///
 /// The result depends on nothing but the arguments.
@@ -123,17 +125,33 @@ pub fn compare(
     options: &Options,
 ) -> Result<Comparison, CompareError> {
     let join = CheckedJoin::on(joined, options.basis)?;
-    let roles: Vec<Role> = join.models().iter().map(|model| model.role).collect();
-    let mut first = FirstPass::new(&roles, rules, options)?;
-    first.add_join(joined, 0, categories)?;
-    let mut second = first.second_pass();
-    join.for_each_document(0, categories, |rows| second.add_document(rows));
     let models = join.models().iter().map(|model| SetupModel {
         role: model.role,
         label: model.label.clone(),
         run: model.run.clone(),
     });
-    first.finish(&second, models.collect(), joined.documents.len() as u64, joined.left_out)
+    let setup = Setup {
+        models: models.collect(),
+        documents: joined.documents.len() as u64,
+        tokens: 0,
+        bytes: 0,
+        left_out: joined.left_out,
+        rules: rules.name().to_owned(),
+        basis: options.basis,
+    };
+    let on = |basis| {
+        let join = CheckedJoin::on(joined, basis)?;
+        let roles: Vec<Role> = setup.models.iter().map(|model| model.role).collect();
+        let mut first = FirstPass::new(&roles, rules, &Options { basis, ..options.clone() })?;
+        first.add_join(joined, 0, categories)?;
+        let mut second = first.second_pass(&join.a().run.window);
+        join.for_each_document(0, categories, |rows| second.add_document(rows));
+        first.finish(&second, &setup.models, setup.left_out)
+    };
+    let as_scored = on(Basis::AsScored)?;
+    let has_temperatures = joined.models.iter().all(|model| model.calibrated.is_some());
+    let calibrated = if has_temperatures { Some(on(Basis::Calibrated)?) } else { None };
+    Ok(Comparison::new(setup, as_scored, calibrated))
 }
 
 /// The first pass over the documents: every sum that needs no other first.
@@ -267,9 +285,10 @@ impl FirstPass {
         }
     }
 
-    /// The second pass, which has to see the same documents.
-    pub fn second_pass(&self) -> SecondPass {
-        SecondPass::new(&self.distributions)
+    /// The second pass, which has to see the same documents. `window` is that of run a.
+    pub fn second_pass(&self, window: &WindowInfo) -> SecondPass {
+        let regression = Regression::new(self.correlation.occurrences(), window, &self.roles);
+        SecondPass::new(&self.distributions, regression)
     }
 
     /// The documents with rows that were added, in order, with their halves.
@@ -279,8 +298,8 @@ impl FirstPass {
         documents
     }
 
-    /// Computes the results: `models` are the runs in the order of the roles, `documents` those of the corpus, `left_out` the
-    /// tokens that some run predicted and another did not.
+    /// Computes the results on this pass's basis: `models` are the runs in the order of the roles, `left_out` the tokens
+    /// that some run predicted and another did not.
     ///
     /// # Errors
     ///
@@ -288,10 +307,9 @@ impl FirstPass {
     pub fn finish(
         &self,
         second: &SecondPass,
-        models: Vec<SetupModel>,
-        documents: u64,
+        models: &[SetupModel],
         left_out: u64,
-    ) -> Result<Comparison, CompareError> {
+    ) -> Result<ByHalf, CompareError> {
         if self.documents.is_empty() {
             return Err(CompareError::NoRows { left_out });
         }
@@ -304,16 +322,7 @@ impl FirstPass {
         if all.bytes == 0 {
             return Err(CompareError::NoBytes { tokens: all.tokens });
         }
-        let setup = Setup {
-            models,
-            documents,
-            tokens: all.tokens,
-            bytes: all.bytes,
-            left_out,
-            rules: self.rules.clone(),
-            basis: self.options.basis,
-        };
-        Ok(Comparison { schema: RESULTS_SCHEMA.to_owned(), setup, all, discovery, confirmation })
+        Ok(ByHalf { all, discovery, confirmation })
     }
 
     /// Every analysis of one set of documents; nothing where it has no tokens.
@@ -341,6 +350,9 @@ impl FirstPass {
             entropy_pairs: self.overall.entropy_pairs(models, &resamples),
             confidence: self.confidence.finish(half, &whole),
             reliability: self.reliability.finish(models, &resamples),
+            held_fixed: second
+                .regression
+                .held_fixed(|document| resamples.contains(document), &self.categories),
         })
     }
 

@@ -1,5 +1,7 @@
 //! Analysis 2: how the losses of every two models go together (the post's Figure 33).
 
+use std::collections::HashMap;
+
 use deltaloss_records::{Role, Split};
 
 use crate::bootstrap::Resamples;
@@ -65,6 +67,12 @@ impl CorrelationSums {
             moments: DocumentTable::new(1 + 2 * roles.len() + pairs(roles.len()).count()),
             vocabulary: VocabularySums::new(roles.len()),
         }
+    }
+
+    /// Occurrences of each token over all documents.
+    pub(crate) fn occurrences(&self) -> HashMap<u32, u64> {
+        let entries = self.vocabulary.entries(None);
+        entries.ids.into_iter().zip(entries.counts).collect()
     }
 
     /// The grid of vocabulary entries for all sets of documents, so that their panels compare: from the discovery half,

@@ -49,6 +49,27 @@ pub struct ModelRows<'a> {
     pub top_probability_calibrated: Option<&'a [f32]>,
 }
 
+/// What the second pass looks at of one document's joined rows. All columns are equally long.
+#[derive(Clone, Copy, Debug)]
+pub struct SecondRows<'a> {
+    /// The document's index in the corpus.
+    pub document: u32,
+    /// The half it belongs to.
+    pub split: Split,
+    /// Index of each token in the document's token sequence, ascending.
+    pub position: &'a [u32],
+    /// Vocabulary ids.
+    pub token: &'a [u32],
+    /// Each token's category: an index in the names of the rules.
+    pub category: &'a [u8],
+    /// How many brackets are open where each token starts.
+    pub depth: &'a [u32],
+    /// Losses, nats, `[model][token]`: a, b, then the others in the order of [`Role`].
+    pub losses: &'a [&'a [f32]],
+    /// Entropies, nats, likewise.
+    pub entropies: &'a [&'a [f32]],
+}
+
 impl<'a> DocumentRows<'a> {
     /// How many tokens.
     pub fn len(&self) -> usize {

@@ -16,8 +16,9 @@ use deltaloss_records::Split;
 use crate::bootstrap::Resamples;
 use crate::distribution::{Distribution, Middle, Ranks, Sorted, key};
 use crate::estimate::{Resampled, combine};
+use crate::regression::Regression;
 use crate::table::{DocumentTable, Halves};
-use crate::{Accumulator, DocumentRows, Estimate};
+use crate::{Accumulator, DocumentRows, Estimate, SecondRows};
 
 #[cfg(test)]
 mod tests;
@@ -158,27 +159,29 @@ struct Plan {
 
 /// The second pass over the same documents: what takes the distribution of all tokens, which the first has found.
 ///
-/// It looks at losses and entropies only.
+/// It looks at what [`SecondRows`] holds only.
 #[derive(Clone, Debug)]
 pub struct SecondPass {
     /// By the order of [`PARTS`].
     plans: Arc<[Option<Plan>; 3]>,
     /// `[part][model]`.
     middles: [Vec<Middle>; 3],
+    /// The table 'held fixed'.
+    pub(crate) regression: Regression,
     /// By part: tokens, entropies below the threshold of each model, then Σuv and Σ of influences of each pair.
     tables: [DocumentTable; 3],
 }
 
 impl SecondPass {
     /// Of a first pass.
-    pub(crate) fn new(first: &DistributionSums) -> Self {
+    pub(crate) fn new(first: &DistributionSums, regression: Regression) -> Self {
         let plans = PARTS.map(|half| first.plan(half));
         let models = first.halves.discovery.losses.len();
         let width = 1 + models + 2 * pairs(models).count();
         let middles =
             [0, 1, 2].map(|part: usize| plans[part].as_ref().map_or(Vec::new(), |plan| plan.middles.clone()));
         let tables = [(); 3].map(|()| DocumentTable::new(width));
-        SecondPass { plans: Arc::new(plans), middles, tables }
+        SecondPass { plans: Arc::new(plans), middles, regression, tables }
     }
 
     /// The same pass before it has looked at anything, for other documents.
@@ -187,11 +190,17 @@ impl SecondPass {
         let middles = [0, 1, 2]
             .map(|part: usize| self.plans[part].as_ref().map_or(Vec::new(), |plan| plan.middles.clone()));
         let tables = [0, 1, 2].map(|part: usize| self.tables[part].fresh());
-        SecondPass { plans: Arc::clone(&self.plans), middles, tables }
+        let regression = self.regression.fresh();
+        SecondPass { plans: Arc::clone(&self.plans), middles, regression, tables }
     }
 
-    /// Adds a document by its losses and entropies, `[model][token]`, in the order of the models of the first pass.
-    pub fn add_columns(&mut self, document: u32, split: Split, losses: &[&[f32]], entropies: &[&[f32]]) {
+    /// Adds a document with at least one row; its models are in the order of the first pass.
+    pub fn add_rows(&mut self, rows: &SecondRows<'_>) {
+        self.regression.add_rows(rows);
+        self.add_columns(rows.document, rows.split, rows.losses, rows.entropies);
+    }
+
+    fn add_columns(&mut self, document: u32, split: Split, losses: &[&[f32]], entropies: &[&[f32]]) {
         let keys = |columns: &[&[f32]]| -> Vec<Vec<u32>> {
             columns.iter().map(|column| column.iter().map(|&value| key(value)).collect()).collect()
         };
@@ -274,13 +283,23 @@ impl Accumulator for SecondPass {
     fn add_document(&mut self, rows: &DocumentRows<'_>) {
         let losses: Vec<&[f32]> = rows.models.iter().map(|model| model.loss).collect();
         let entropies: Vec<&[f32]> = rows.models.iter().map(|model| model.entropy).collect();
-        self.add_columns(rows.document, rows.split, &losses, &entropies);
+        self.add_rows(&SecondRows {
+            document: rows.document,
+            split: rows.split,
+            position: rows.position,
+            token: rows.token,
+            category: rows.category,
+            depth: rows.depth,
+            losses: &losses,
+            entropies: &entropies,
+        });
     }
 
     fn merge(&mut self, other: Self) {
         for (ours, theirs) in self.middles.iter_mut().flatten().zip(other.middles.iter().flatten()) {
             ours.merge(theirs);
         }
+        self.regression.merge(other.regression);
         for (ours, theirs) in self.tables.iter_mut().zip(other.tables) {
             ours.merge(theirs);
         }

@@ -6,16 +6,19 @@
 use deltaloss_records::{Basis, Role, RunInfo};
 use serde::{Deserialize, Serialize};
 
+mod held_fixed;
 mod reliability;
 mod tables;
 
+pub use held_fixed::*;
 pub use reliability::*;
 pub use tables::*;
 
 /// The schema name of `results.json`. (Version 1 had one set of sections and no tests.)
 pub const RESULTS_SCHEMA: &str = "deltaloss.results/2";
 
-/// Everything computed from one join: over all documents, and over each half of them apart.
+/// Everything computed from one join: over all documents, and over each half of them apart; as scored, and again with
+/// every model at its own temperature.
 ///
 /// Headline numbers are those of `confirmation`, with `discovery` beside them: whatever was chosen by looking
 /// at the data (thresholds, temperatures, hypotheses) was chosen on the discovery half.
@@ -33,6 +36,29 @@ pub struct Comparison {
     /// Those of the confirmation half; null where none of its documents has joined tokens.
     #[serde(default)]
     pub confirmation: Option<Sections>,
+    /// The same with the losses and entropies of every model at its own temperature; null where a run has none.
+    #[serde(default)]
+    pub calibrated: Option<ByHalf>,
+}
+
+/// Every analysis on one basis.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ByHalf {
+    /// All documents with joined tokens.
+    pub all: Sections,
+    /// Those of the discovery half; null where none of its documents has joined tokens.
+    pub discovery: Option<Sections>,
+    /// Those of the confirmation half; null where none of its documents has joined tokens.
+    pub confirmation: Option<Sections>,
+}
+
+impl Comparison {
+    /// Puts together what the passes found on each basis; the numbers of tokens and bytes in `setup` are set.
+    pub fn new(setup: Setup, as_scored: ByHalf, calibrated: Option<ByHalf>) -> Self {
+        let ByHalf { all, discovery, confirmation } = as_scored;
+        let setup = Setup { tokens: all.tokens, bytes: all.bytes, ..setup };
+        Comparison { schema: RESULTS_SCHEMA.to_owned(), setup, all, discovery, confirmation, calibrated }
+    }
 }
 
 /// Every analysis over one set of documents.
@@ -65,6 +91,9 @@ pub struct Sections {
     /// either basis.
     #[serde(default)]
     pub reliability: Vec<Reliability>,
+    /// Δ with category, frequency, position, depth, repetition and entropy held fixed at once.
+    #[serde(default)]
+    pub held_fixed: Option<HeldFixed>,
 }
 
 /// A number with room for its uncertainty.
@@ -135,8 +164,8 @@ pub struct Setup {
     pub left_out: u64,
     /// Name of the category rules.
     pub rules: String,
-    /// What every loss, entropy and difference is of, but for `reliability`: the models as scored, or each at its own
-    /// temperature.
+    /// Which numbers lead in the report, and what `delta` in `joined.parquet` is of: the models as scored, or each at its
+    /// own temperature.
     #[serde(default)]
     pub basis: Basis,
 }

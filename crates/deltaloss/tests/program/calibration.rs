@@ -61,13 +61,18 @@ fn a_sharpened_copy_wins_where_it_is_confident_until_both_are_calibrated() {
 
     let calibrated = compare(path, "calibrated", &["--calibrated"]);
     assert_eq!(calibrated["setup"]["basis"], "calibrated");
+    // Both comparisons hold both bases, and the same numbers; only what leads differs.
+    for part in ["all", "discovery", "confirmation", "calibrated"] {
+        assert!(calibrated[part].is_object() && calibrated[part] == as_scored[part], "{part}");
+    }
+    let calibrated = &calibrated["calibrated"];
     assert_eq!(calibrated["all"]["reliability"], as_scored["all"]["reliability"]);
-    assert!(number(&calibrated, "/all/overall/pairs/0/mean_delta_nats/value").abs() < 1e-6);
+    assert!(number(calibrated, "/all/overall/pairs/0/mean_delta_nats/value").abs() < 1e-6);
     for row in calibrated["all"]["categories"].as_array().unwrap() {
         let delta = row["delta_nats"]["value"].as_f64().unwrap_or_default();
         assert!(delta.abs() < 1e-5, "{}: {delta}", row["name"]);
     }
-    let cells = confident(&calibrated);
+    let cells = confident(calibrated);
     assert!(cells.iter().all(|(of_a, of_b, _)| of_a + of_b <= 1), "{cells:?}");
     let html = std::fs::read_to_string(path.join("calibrated/report.html")).unwrap();
     assert!(html.contains("divided by its own temperature"));

@@ -132,11 +132,12 @@ fn the_join_carries_both_and_takes_its_difference_on_one_basis() {
         [&[0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0][..], &[0.75; 8]]
     );
     let path = folder.path().join("joined.parquet");
+    let names = ["all".to_owned()];
     let written = |joined: &Joined, basis: Basis| {
         let runs: Vec<_> =
             joined.models.iter().map(|model| (model.role, model.calibrated.is_some())).collect();
-        let mut writer = JoinedWriter::create(&path, &runs, basis, &["all".into()]).unwrap();
-        writer.write(joined, 0, &[0; 8])?;
+        let mut writer = JoinedWriter::create(&path, &runs, basis, &names).unwrap();
+        writer.write(joined, 0, &[0; 8], &[0; 8])?;
         writer.close()
     };
     for (basis, delta) in [(Basis::AsScored, 1.0 - 1.0), (Basis::Calibrated, 0.5 - 3.0)] {
@@ -148,7 +149,7 @@ fn the_join_carries_both_and_takes_its_difference_on_one_basis() {
         let found = [float("loss_a"), float("loss_calibrated_a"), float("top_probability_calibrated_b")];
         assert_eq!(found, [1.0, 0.5, 0.125]);
         assert_eq!(batch.column_by_name("delta").unwrap().as_primitive::<Float64Type>().value(0), delta);
-        let mut columns = JoinedColumns::open(&path, &[Role::A, Role::B], basis).unwrap();
+        let mut columns = JoinedColumns::open(&path, &[Role::A, Role::B], basis, &names).unwrap();
         let piece = columns.next_documents().unwrap().unwrap();
         assert_eq!(f64::from(piece.losses[0][0]) - f64::from(piece.losses[1][0]), delta);
         assert_eq!(piece.entropies[0][0], if basis == Basis::Calibrated { 0.75 } else { 0.5 });

@@ -61,7 +61,13 @@ fn corpus(seed: u64, scale: f64) -> Joined {
 }
 
 fn options(seed: u64) -> Options {
-    Options { replicates: 300, seed, confident_below_nats: vec![3.0], uncertain_above_nats: vec![1.0] }
+    Options {
+        replicates: 300,
+        seed,
+        confident_below_nats: vec![3.0],
+        uncertain_above_nats: vec![1.0],
+        ..Options::default()
+    }
 }
 
 /// Numbers with their truths.

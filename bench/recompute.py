@@ -1,0 +1,683 @@
+"""Recomputes a comparison's numbers from its joined.parquet, with pandas and scipy, and compares.
+
+    pip install numpy pandas pyarrow scipy && python bench/recompute.py OUT
+
+Reads OUT/joined.parquet and OUT/results.json; of the latter it uses the settings (thresholds, grids, windows)
+and compares everything else: every point estimate, cluster-robust standard error, p- and q-value, count and
+regression coefficient, for all documents and for both halves. Nothing of deltaloss is imported or
+ported: sums by document, group by group, are made as one would in a notebook.
+
+Not recomputed are the ends of resampled intervals, which depend on the random draws; they are only required
+to be numbers in order, and to be there where there is a standard error. Whatever else is in the results and
+not recomputed here is an error, so that a new section cannot go unchecked. Exit code 1 on any disagreement.
+
+Three standard errors are approximations by the results' own account (quantiles, rank influences and density
+influences from bins): those of medians, Spearman coefficients and densities. They must be within 2 % of the exact
+ones. All else is held to 1e-6.
+
+Two numbers agree if they differ by at most 1e-6 + 1e-6 |expected|: losses are stored as 32-bit floats but
+summed as 64-bit ones on both sides, so that only rounding differs, which stays below 1e-9 of the number.
+"""
+
+import json
+import re
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+TOLERANCE = 1e-6
+ROUGH = 0.02
+FEWEST_DOCUMENTS = 10
+CLOSING = re.compile(r"[)\]}]")
+
+# Leaves of results.json that are no statistics: settings, names and provenance.
+SETTINGS = {
+    "schema", "setup", "intervals", "role", "label", "name", "first", "second", "x", "y", "confident_below_nats",
+    "uncertain_above_nats", "margin_nats", "entropy_of", "dropped_because",
+}  # fmt: skip
+RESAMPLED = {"interval", "density_intervals_per_nat"}
+
+
+class Checker:
+    """Compares numbers with the results by their place, and remembers which places were looked at."""
+
+    def __init__(self, results):
+        self.results = results
+        self.seen = set()
+        self.problems = []
+        self.rough = 0.0
+        self.sections = defaultdict(lambda: [0, 0.0])
+
+    def at(self, path):
+        value = self.results
+        for key in path:
+            value = value[key]
+        return value
+
+    def number(self, path, expected, tolerance=None):
+        """One leaf: a number, a flag, or null; where a tolerance is given, relative to the expected number."""
+        self.seen.add(path)
+        try:
+            found = self.at(path)
+        except (KeyError, IndexError, TypeError):
+            return self.problem(path, "is missing")
+        section = self.sections[section_of(path)]
+        section[0] += 1
+        expected = None if expected is None or not np.isfinite(expected) else float(expected)
+        if found is None or expected is None:
+            if not (found is None and expected is None):
+                self.problem(path, f"is {found}, recomputed {expected}")
+            return None
+        difference = abs(float(found) - expected)
+        if tolerance is not None:
+            self.rough = max(self.rough, difference / abs(expected) if expected else 0)
+        else:
+            section[1] = max(section[1], difference)
+        if difference > (TOLERANCE + TOLERANCE * abs(expected) if tolerance is None else tolerance * abs(expected)):
+            self.problem(path, f"is {found!r}, recomputed {expected!r}")
+
+    def problem(self, path, text):
+        self.problems.append(f"{'/'.join(map(str, path))} {text}")
+
+    def estimate(self, path, stat, error=True):
+        """An estimate with its standard error, or null."""
+        if stat is None:
+            return self.number(path, None)
+        self.number((*path, "value"), stat.value)
+        self.number((*path, "standard_error"), stat.standard_error if error else None)
+
+    def tests(self, tests):
+        """A family: {path: stat}; null where there is nothing to test by."""
+        tests = {path: stat for path, stat in tests.items()}
+        testable = {path: stat for path, stat in tests.items() if stat is not None and stat.p_value is not None}
+        q_values = stats.false_discovery_control([stat.p_value for stat in testable.values()]) if testable else []
+        for path in tests.keys() - testable.keys():
+            self.number(path, None)
+        for (path, stat), q_value in zip(testable.items(), q_values):
+            self.number((*path, "degrees_of_freedom"), stat.documents - 1)
+            self.number((*path, "p_value"), stat.p_value)
+            self.number((*path, "q_value"), q_value)
+
+    def finish(self):
+        """Requires that nothing was left out, prints a line a section and returns the exit code."""
+        intervals = 0
+        for path, value in leaves(self.results):
+            if any(key in SETTINGS for key in path):
+                continue
+            if any(key in RESAMPLED for key in path) and path not in self.seen:
+                intervals += value is not None
+                if value is not None and not np.isfinite(value):
+                    self.problem(path, f"is {value}")
+                continue
+            if path not in self.seen:
+                self.problem(path, f"is {value!r} and is not recomputed: teach bench/recompute.py what it is")
+        for section, (count, largest) in self.sections.items():
+            print(f"{section:<32} {count:>7} values, largest difference {largest:.1e}")
+        print(f"approximate standard errors: largest relative difference {self.rough:.1e}")
+        print(f"{intervals} ends of resampled intervals, not recomputed")
+        for problem in self.problems[:40]:
+            print("DISAGREES:", problem)
+        if len(self.problems) > 40:
+            print(f"… and {len(self.problems) - 40} more")
+        total = sum(count for count, _ in self.sections.values())
+        print(f"{total - len(self.problems)} passed, {len(self.problems)} failed")
+        return 1 if self.problems else 0
+
+
+def section_of(path):
+    return " ".join(map(str, path[:2])) if len(path) > 1 else str(path[0])
+
+
+def leaves(value, path=()):
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
+    if items is None:
+        yield path, value
+        return
+    for key, item in items:
+        yield from leaves(item, (*path, key))
+
+
+class Stat:
+    """A number that is a ratio of sums over documents, or a sum of such, with each document's influence on it."""
+
+    def __init__(self, value, influence, documents, factor=None):
+        self.value = value
+        self.influence = influence
+        self.documents = documents  # of the smallest group that takes part
+        clusters = len(influence)
+        self.factor = factor if factor is not None else clusters / (clusters - 1) if clusters > 1 else np.nan
+
+    @classmethod
+    def ratio(cls, over, under):
+        """Sum of `over` by sum of `under`, two series of sums by document; null over nothing."""
+        if len(over) == 0 or under.sum() == 0:
+            return None
+        value = over.sum() / under.sum()
+        return cls(value, (over - value * under) / under.sum(), len(over))
+
+    @property
+    def standard_error(self):
+        if self.documents < FEWEST_DOCUMENTS:
+            return None
+        return np.sqrt(self.factor * np.square(self.influence).sum())
+
+    @property
+    def p_value(self):
+        error = self.standard_error
+        if error is None or not error > 0:
+            return None
+        return 2 * stats.t.sf(abs(self.value) / error, self.documents - 1)
+
+    def __sub__(self, other):
+        influence = self.influence.sub(other.influence, fill_value=0)
+        return Stat(self.value - other.value, influence, min(self.documents, other.documents))
+
+
+def less(first, second):
+    return None if first is None or second is None else first - second
+
+
+def mean(rows, column):
+    """The mean of a column over rows, documents as clusters."""
+    by_document = rows.groupby("document")[column]
+    return Stat.ratio(by_document.sum(), by_document.size())
+
+
+def share_of_gap(rows, everything, column):
+    """The part of the summed column that some rows make."""
+    total = everything.groupby("document")[column].sum()
+    if total.sum() == 0 or len(rows) == 0:
+        return None
+    part = rows.groupby("document")[column].sum()
+    stat = Stat.ratio(part.reindex(total.index, fill_value=0), total)
+    stat.documents = part.size
+    return stat
+
+
+class Part:
+    """One set of documents: the whole corpus, or a half of it."""
+
+    def __init__(self, checker, results, rows, name):
+        self.checker, self.results, self.rows, self.name = checker, results[name], rows, name
+        self.roles = [model["role"] for model in results["setup"]["models"]]
+        self.window = results["setup"]["models"][0]["run"]["window"]
+        self.placebo = "placebo" in self.roles
+
+    def check(self):
+        number = self.checker.number
+        number((self.name, "documents"), self.rows.document.nunique())
+        number((self.name, "tokens"), len(self.rows))
+        number((self.name, "bytes"), self.rows.bytes.sum())
+        known = {"documents", "tokens", "bytes", "intervals"}
+        for section, check in SECTIONS.items():
+            if section in self.results:
+                check(self, (self.name, section), self.results[section])
+        for section in self.results.keys() - known - SECTIONS.keys():
+            self.checker.problem((self.name, section), "is a section that bench/recompute.py does not know")
+
+
+def overall(part, path, found):
+    rows, checker = part.rows, part.checker
+    by_document = rows.groupby("document")
+    for index, role in enumerate(part.roles):
+        at = (*path, "models", index)
+        loss, entropy = f"loss_{role}", f"entropy_{role}"
+        checker.estimate((*at, "mean_loss_nats"), mean(rows, loss))
+        bits = by_document[loss].sum() / np.log(2)
+        checker.estimate((*at, "bits_per_byte"), Stat.ratio(bits, by_document.bytes.sum()))
+        loss_stat = mean(rows, loss)
+        perplexity = np.exp(loss_stat.value)
+        # The delta method: exp's slope is exp.
+        checker.estimate((*at, "perplexity"), Stat(perplexity, perplexity * loss_stat.influence, loss_stat.documents))
+        hits = rows.assign(hit=rows[f"rank_{role}"] == 0)
+        checker.estimate((*at, "top1_accuracy"), mean(hits, "hit"))
+        checker.estimate((*at, "mean_entropy_nats"), mean(rows, entropy))
+        median(checker, (*at, "median_entropy_nats"), rows, entropy)
+    pairs = [("a", "b"), ("placebo", "b")][: 1 + part.placebo]
+    wins = []
+    for index, (first, second) in enumerate(pairs):
+        at = (*path, "pairs", index)
+        own = rows.assign(delta=rows[f"loss_{first}"] - rows[f"loss_{second}"])
+        own["won"] = own.delta < 0
+        delta = mean(own, "delta")
+        documents = own.groupby("document").delta.sum() < 0
+        tokens, documents = mean(own, "won"), Stat.ratio(documents.astype(float), documents * 0.0 + 1)
+        wins.append((delta, tokens, documents))
+        checker.estimate((*at, "mean_delta_nats"), delta)
+        checker.tests({(*at, "mean_delta_test"): delta})
+        checker.estimate((*at, "first_wins_tokens"), tokens)
+        checker.estimate((*at, "first_wins_documents"), documents)
+        equivalence(checker, (*at, "equivalence"), delta, found["pairs"][index]["equivalence"])
+    at = (*path, "placebo_difference")
+    if not part.placebo:
+        return checker.number(at, None)
+    delta, tokens, documents = (less(*both) for both in zip(*wins))
+    checker.estimate((*at, "mean_delta_nats"), delta)
+    checker.tests({(*at, "mean_delta_test"): delta})
+    checker.estimate((*at, "first_wins_tokens"), tokens)
+    checker.estimate((*at, "first_wins_documents"), documents)
+
+
+def median(checker, path, rows, column):
+    """A median. Its error is that of the share of tokens below it, carried through the quantiles (Woodruff 1952)."""
+    values = rows[column]
+    value = np.median(values)
+    below = mean(rows.assign(below=values < value), "below").standard_error
+    checker.number((*path, "value"), value)
+    if below is None:
+        return checker.number((*path, "standard_error"), None)
+    low, high = np.quantile(values, np.clip([0.5 - below, 0.5 + below], 0, 1), method="hazen")
+    checker.number((*path, "standard_error"), (high - low) / 2, tolerance=ROUGH)
+
+
+def equivalence(checker, path, delta, found):
+    """Two one-sided t tests against ± the margin."""
+    if delta.standard_error is None:
+        return checker.number(path, None)
+    margin, freedom, error = found["margin_nats"], delta.documents - 1, delta.standard_error
+    p_value = max(stats.t.sf((delta.value + margin) / error, freedom), stats.t.cdf((delta.value - margin) / error, freedom))
+    half = stats.t.isf(0.05, freedom) * error
+    checker.number((*path, "degrees_of_freedom"), freedom)
+    checker.number((*path, "p_value"), p_value)
+    checker.number((*path, "equivalent"), p_value < 0.05)
+    checker.number((*path, "interval_90", 0), delta.value - half)
+    checker.number((*path, "interval_90", 1), delta.value + half)
+
+
+def correlation(part, path, found):
+    rows, checker = part.rows, part.checker
+    losses = [f"loss_{role}" for role in part.roles]
+    by_entry = rows.groupby("token")
+    entries, counts = by_entry[losses].mean(), by_entry.size()
+    for index, pair in enumerate(found):
+        at = (*path, index)
+        x, y = f"loss_{pair['x']}", f"loss_{pair['y']}"
+        checker.number((*at, "vocabulary_entries"), len(entries))
+        correlated(checker, (*at, "pearson_occurrences"), rows.document, *pearson(rows[x], rows[y]))
+        correlated(checker, (*at, "spearman_occurrences"), rows.document, *spearman(rows[x], rows[y]), tolerance=ROUGH)
+        unweighted = entries[x].corr(entries[y])
+        correlated(checker, (*at, "pearson_vocabulary"), rows.document, unweighted, None)
+        # An entry's mean moves with each of its tokens: by the token's deviation from it over its count.
+        of_entry = {axis: rows.token.map(entries[axis]) for axis in (x, y)}
+        weighted, between = pearson(of_entry[x], of_entry[y])
+        if np.isfinite(weighted):
+            u, v = (standardised(of_entry[axis]) for axis in (x, y))
+            beyond_x, beyond_y = ((rows[axis] - of_entry[axis]) / of_entry[axis].std(ddof=0) for axis in (x, y))
+            between = between + beyond_x * (v - weighted * u) + beyond_y * (u - weighted * v)
+        correlated(checker, (*at, "pearson_vocabulary_weighted"), rows.document, weighted, between)
+        heatmap(checker, (*at, "heatmap_occurrences"), pair["heatmap_occurrences"], rows[x], rows[y], None)
+        heatmap(checker, (*at, "heatmap_vocabulary"), pair["heatmap_vocabulary"], entries[x], entries[y], counts)
+    pairs = {frozenset((pair["x"], pair["y"])) for pair in found}
+    if len(pairs) != len(part.roles) * (len(part.roles) - 1) // 2:
+        checker.problem(path, f"has {len(pairs)} pairs of {len(part.roles)} models")
+
+
+def standardised(values):
+    return (values - values.mean()) / values.std(ddof=0)
+
+
+def pearson(x, y):
+    """Pearson's r and each token's influence on it, times the number of tokens."""
+    if x.nunique() < 2 or y.nunique() < 2:
+        return np.nan, None
+    u, v = standardised(x), standardised(y)
+    r = (u * v).mean()
+    return r, u * v - r / 2 * (u**2 + v**2)
+
+
+def spearman(x, y):
+    """Spearman's rho and each token's influence on it: by its own ranks, and by what it does to others' ranks."""
+    u, v = x.rank(), y.rank()
+    rho, _ = pearson(u, v)
+    if not np.isfinite(rho):
+        return rho, None
+    u, v = ((ranks - ranks.mean()) / len(ranks) for ranks in (u, v))
+
+    def on_others(values, other):
+        """E[1{x < X} v(Y)], ties by half."""
+        total = other.groupby(values).sum()
+        above = total[::-1].cumsum()[::-1] - total / 2
+        return values.map(above) / len(values)
+
+    scale = np.sqrt((u**2).mean() * (v**2).mean())
+    influence = u * v + on_others(x, v) + on_others(y, u)
+    return rho, (influence - influence.mean()) / scale
+
+
+def correlated(checker, path, document, value, influence, tolerance=None):
+    """A coefficient with its linearised error; the one over entries counted once has none."""
+    if not np.isfinite(value):
+        return checker.number(path, None)
+    checker.number((*path, "value"), value)
+    error = None
+    if influence is not None:
+        of_document = influence.groupby(document).sum() / len(influence)
+        error = Stat(value, of_document, len(of_document)).standard_error
+    checker.number((*path, "standard_error"), error, tolerance)
+
+
+def heatmap(checker, path, found, x, y, weights):
+    edges = np.array(found["edges_nats"])
+    even = np.geomspace(edges[0], edges[-1], len(edges))
+    for index, edge in enumerate(even):
+        checker.number((*path, "edges_nats", index), edge)
+    # The extreme entries lie on the outermost edges, give or take a rounding.
+    edges[0], edges[-1] = edges[0] * (1 - 1e-12), edges[-1] * (1 + 1e-12)
+    counts, _, _ = np.histogram2d(y, x, bins=(edges, edges), weights=weights)
+    for (row, column), count in np.ndenumerate(counts):
+        checker.number((*path, "counts", row, column), count)
+    total = len(x) if weights is None else weights.sum()
+    checker.number((*path, "outside"), total - counts.sum())
+
+
+def delta_rows(part, path, found, groups):
+    """A table of groups: {name: rows}. Each column of tests is a family."""
+    rows, checker = part.rows, part.checker
+    pairs = {"": "delta"} | ({"placebo_": "delta_placebo"} if part.placebo else {})
+    families = defaultdict(dict)
+    names = [row["name"] for row in found]
+    if sorted(names) != sorted(set(names)) or set(groups) - set(names):
+        checker.problem(path, f"has the rows {names}, recomputed {sorted(groups)}")
+    for index, name in enumerate(names):
+        at, own = (*path, index), groups.get(name, rows[:0])
+        checker.number((*at, "tokens"), len(own))
+        checker.number((*at, "vocabulary_entries"), own.token.nunique())
+        checker.number((*at, "documents"), own.document.nunique())
+        checker.estimate((*at, "loss_a_nats"), mean(own, "loss_a"))
+        checker.estimate((*at, "loss_b_nats"), mean(own, "loss_b"))
+        columns = {}
+        for prefix in ["", "placebo_"]:
+            delta = mean(own, pairs[prefix]) if prefix in pairs else None
+            columns[f"{prefix}delta"] = delta
+            columns[f"{prefix}excess"] = less(delta, mean(rows, pairs[prefix])) if prefix in pairs else None
+            gap = share_of_gap(own, rows, pairs[prefix]) if prefix in pairs else None
+            share(checker, (*at, f"{prefix}share_of_gap"), found[index][f"{prefix}share_of_gap"], gap)
+        columns["difference"] = less(columns["delta"], columns["placebo_delta"])
+        columns["excess_difference"] = less(columns["excess"], columns["placebo_excess"])
+        for column, stat in columns.items():
+            checker.estimate((*at, f"{column}_nats"), stat)
+            families[column][(*at, f"{column}_test")] = stat
+    for family in families.values():
+        checker.tests(family)
+
+
+def share(checker, path, found, stat):
+    """A share of a gap: no error where resamples leave the gap's sign open, that is, where it has no interval."""
+    if stat is None:
+        return checker.number(path, None)
+    checker.estimate(path, stat, error=found is not None and found["interval"] is not None)
+
+
+def categories(part, path, found):
+    delta_rows(part, path, found, dict(list(part.rows.groupby("category"))))
+
+
+def brackets(part, path, found):
+    rows = part.rows
+    closing = rows.text.str.count(CLOSING)
+    only = rows[rows.text.str.fullmatch(r"[)\]}]+")]
+    delta_rows(part, (*path, "by_token"), found["by_token"], dict(list(only.groupby("text"))))
+    spaced = rows[(closing > 0) & rows.text.str.fullmatch(r"[)\]}:\s]+")]
+    counts = closing[spaced.index].astype(str)
+    delta_rows(part, (*path, "by_count"), found["by_count"], dict(list(spaced.groupby(counts))))
+    holding = rows[closing > 0]
+    depths = holding.depth.clip(upper=6).map(lambda depth: "6+" if depth == 6 else str(depth))
+    delta_rows(part, (*path, "by_depth"), found["by_depth"], dict(list(holding.groupby(depths))))
+
+
+def entropy(part, path, found):
+    rows, checker = part.rows, part.checker
+    for index, (role, distribution) in enumerate(zip(part.roles, found, strict=True)):
+        at, column = (*path, index), f"entropy_{role}"
+        checker.estimate((*at, "mean_nats"), mean(rows, column))
+        median(checker, (*at, "median_nats"), rows, column)
+        checker.estimate((*at, "share_below_0_2"), mean(rows.assign(low=rows[column] < 0.2), "low"))
+        density(checker, at, distribution, rows[column], rows.document)
+
+
+def density(checker, path, found, values, documents):
+    """The derivative, over 0.02 nats, of the cumulative histogram (bins of 0.005 nats) after a Gaussian blur."""
+    points = len(found["grid_nats"])
+    for index in range(points):
+        checker.number((*path, "grid_nats", index), 0.02 * index)
+    bins = 4 * (points - 1)
+    bandwidth = np.clip(0.5 * len(values) ** -0.2, 0.03, 0.15) / 0.005
+    reach = int(np.ceil(5 * bandwidth))
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / bandwidth) ** 2)
+    kernel /= kernel.sum()
+    held = values.clip(lower=0)
+    held = held[held <= bins * 0.005 + 1e-12]
+    bin_of = np.minimum((held / 0.005).astype(int), bins - 1)
+    clusters, document = np.unique(documents, return_inverse=True)
+    document = pd.Series(document, index=documents.index)[held.index]
+    histograms = np.zeros((len(clusters), bins))
+    np.add.at(histograms, (document, bin_of), 1)
+    per_nat = np.array([smooth_derivative(histogram, kernel, reach) for histogram in histograms]) / 0.02
+    expected = per_nat.sum(axis=0) / len(values)
+    tokens = documents.value_counts()[clusters].to_numpy()[:, None]
+    influence = (per_nat - expected * tokens) / len(values)
+    for index, value in enumerate(expected):
+        checker.number((*path, "density_per_nat", index), max(value, 0))
+    at = (*path, "density_standard_errors_per_nat")
+    if len(clusters) < FEWEST_DOCUMENTS:
+        return checker.number(at, None)
+    errors = np.sqrt(len(clusters) / (len(clusters) - 1) * np.square(influence).sum(axis=0))
+    for index, error in enumerate(errors):
+        checker.number((*at, index), error, ROUGH if error > 1e-4 * errors.max() else 1)
+
+
+def smooth_derivative(histogram, kernel, reach):
+    """At every fourth edge: what lies within two bins of it, after blurring. Beyond both ends it is mirrored."""
+    reach += 2
+    mirrored = np.concatenate([histogram[:reach][::-1], histogram, histogram[-reach:][::-1]])
+    blurred = np.concatenate([[0], np.cumsum(np.convolve(mirrored, kernel, mode="same"))])
+    edges = reach + np.arange(0, len(histogram) + 1, 4)
+    return blurred[edges + 2] - blurred[edges - 2]
+
+
+def entropy_pairs(part, path, found):
+    checker = part.checker
+    for index, pair in enumerate(found):
+        first, second = f"entropy_{pair['first']}", f"entropy_{pair['second']}"
+        rows = part.rows.assign(difference=part.rows[first] - part.rows[second])
+        rows["share"] = (rows[first] < 0.2).astype(float) - (rows[second] < 0.2)
+        for name, column in [("mean", "difference"), ("share_below_0_2", "share")]:
+            stat = mean(rows, column)
+            checker.estimate((*path, index, "mean_nats" if name == "mean" else name), stat)
+            checker.tests({(*path, index, f"{name}_test"): stat})
+    if len(found) != (3 if part.placebo else 1):
+        checker.problem(path, f"has {len(found)} pairs")
+
+
+def confidence(part, path, found):
+    rows, checker = part.rows, part.checker
+    cells = {"a_confident": ("a", "b"), "b_confident": ("b", "a")}
+    placebo_cells = {"placebo_confident": ("placebo", "b"), "b_confident_over_placebo": ("b", "placebo")}
+    families = defaultdict(dict)
+    for index, thresholds in enumerate(found):
+        at = (*path, index)
+        below, above = thresholds["confident_below_nats"], thresholds["uncertain_above_nats"]
+        stats_of = {}
+        for cell, (sure, unsure) in (cells | placebo_cells).items():
+            if cell in placebo_cells and not part.placebo:
+                checker.number((*at, cell), None)
+                continue
+            own = rows[(rows[f"entropy_{sure}"] < below) & (rows[f"entropy_{unsure}"] > above)]
+            column = "delta" if cell in cells else "delta_placebo"
+            delta = mean(own, column)
+            excess = less(delta, mean(rows, column))
+            stats_of[cell] = (delta, excess)
+            checker.number((*at, cell, "tokens"), len(own))
+            checker.number((*at, cell, "documents"), own.document.nunique())
+            share(checker, (*at, cell, "share_of_gap"), thresholds[cell]["share_of_gap"], share_of_gap(own, rows, column))
+            for name, stat in [("delta", delta), ("excess", excess)]:
+                checker.estimate((*at, cell, f"{name}_nats"), stat)
+                families[column, name][(*at, cell, f"{name}_test")] = stat
+        for difference, first, second in [
+            ("a_difference", "a_confident", "placebo_confident"),
+            ("b_difference", "b_confident", "b_confident_over_placebo"),
+        ]:
+            if not part.placebo:
+                checker.number((*at, difference), None)
+                continue
+            for place, name in enumerate(["delta", "excess"]):
+                stat = less(stats_of[first][place], stats_of[second][place])
+                checker.estimate((*at, difference, f"{name}_nats"), stat)
+                families["difference", name][(*at, difference, f"{name}_test")] = stat
+    for family in families.values():
+        checker.tests(family)
+
+
+def covariates(part, found):
+    """The covariates of each row, in the order of the results; a window's start follows from its mode."""
+    rows, window = part.rows, part.window
+    sequence = rows.position + (window["beginning_of_text"] is not None)
+    step = {"truncate": None, "chunk": window["context"], "slide": window["stride"]}[window["mode"]]
+    start = 0 * sequence if step is None else -(-(sequence - window["context"]).clip(lower=0) // step) * step
+    previous = sequence.groupby([rows.document, rows.token]).shift()
+    return pd.DataFrame({
+        "count": np.log(rows["count"]),
+        "place": np.log((sequence - start).clip(lower=1)),
+        "depth": rows.depth.astype(float),
+        "repeated": (previous >= start).astype(float),
+        "entropy": rows[f"entropy_{found['entropy_of']}"],
+    })
+
+
+def held_fixed(part, path, found):
+    """Least squares on the design matrix written out: a column a category and the covariates."""
+    rows, checker = part.rows, part.checker
+    documents, document = np.unique(rows.document, return_inverse=True)
+    x = covariates(part, found)
+    checker.number((*path, "tokens"), len(rows))
+    checker.number((*path, "documents"), len(documents))
+    for index, column in enumerate(x):
+        checker.number((*path, "covariates", index, "mean"), x[column].mean())
+        checker.number((*path, "covariates", index, "standard_deviation"), x[column].std(ddof=0))
+    dummies = pd.get_dummies(rows.category).astype(float)
+    kept = independent(dummies, x)
+    for index, column in enumerate(x):
+        said = found["covariates"][index]["dropped_because"]
+        if (column in kept) != (said is None):
+            checker.problem((*path, "covariates", index), f"takes part: {said is None}, recomputed: {column in kept}")
+    centred = (x - x.mean())[kept].to_numpy()
+    pairs = [("a", "b"), ("placebo", "b"), ("a", "placebo")][: 3 if part.placebo else 1]
+    for index, (first, second) in enumerate(pairs):
+        y = (rows[f"loss_{first}"] - rows[f"loss_{second}"]).to_numpy()
+        regression((*path, "pairs", index), checker, found["pairs"][index], dummies, centred, y, document, list(x), kept)
+
+
+def independent(dummies, x):
+    """The covariates that neither the categories nor those before them determine."""
+    kept = []
+    for column in x:
+        others = np.hstack([dummies, x[kept]])
+        values = x[column].to_numpy()
+        within = values - (dummies @ np.linalg.lstsq(dummies, values)[0]).to_numpy()
+        left = values - others @ np.linalg.lstsq(others, values)[0]
+        if within @ within > 1e-10 * (values @ values) and left @ left > 1e-6 * (within @ within):
+            kept.append(column)
+    return kept
+
+
+def regression(path, checker, found, dummies, centred, y, document, columns, kept):
+    design = np.hstack([dummies, centred])
+    (n, k), categories = design.shape, dummies.shape[1]
+    theta = np.linalg.lstsq(design, y)[0]
+    residual = y - design @ theta
+    checker.number((*path, "r_squared"), 1 - residual @ residual / np.square(y - y.mean()).sum() if y.std() > 0 else None)
+    sums = lambda values: pd.DataFrame(values).groupby(document).sum()  # noqa: E731
+    influence = sums(design * residual[:, None]) @ np.linalg.inv(design.T @ design)
+    of_means = sums(centred @ theta[categories:]) / n  # categories are compared at mean covariates, which vary too
+    of_outcome = sums(y - y.mean()) / n
+    clusters = len(influence)
+    factor = clusters / (clusters - 1) * (n - 1) / (n - k) if clusters > 1 and n > k else np.nan
+    stat = lambda value, influence, documents: Stat(value, influence, documents, factor)  # noqa: E731
+    family = {}
+    for index, column in enumerate(columns):
+        at, slope = (*path, "slopes", index), None
+        if column in kept:
+            place = categories + kept.index(column)
+            slope = stat(theta[place], influence[place], clusters)
+        t_estimate(checker, (*at, "delta_nats_per_unit"), slope)
+        family[(*at, "delta_test")] = slope
+    checker.tests(family)
+    family = {}
+    for index, row in enumerate(found["categories"]):
+        at, place = (*path, "categories", index), dummies.columns.get_loc(row["name"])
+        own = dummies[row["name"]].to_numpy() > 0
+        documents = len(set(document[own]))
+        adjusted = stat(theta[place], influence[place] + of_means[0], documents)
+        excess = stat(theta[place] - y.mean(), adjusted.influence - of_outcome[0], documents) if categories > 1 else None
+        checker.number((*at, "tokens"), own.sum())
+        checker.number((*at, "documents"), documents)
+        t_estimate(checker, (*at, "delta_nats"), adjusted)
+        t_estimate(checker, (*at, "excess_nats"), excess)
+        family[(*at, "excess_test")] = excess
+    checker.tests(family)
+    if len(found["categories"]) != categories:
+        checker.problem((*path, "categories"), f"has {len(found['categories'])} rows, recomputed {categories}")
+
+
+def t_estimate(checker, path, stat):
+    """An estimate whose interval is a t interval."""
+    checker.estimate(path, stat)
+    if stat is None or stat.standard_error is None:
+        return
+    half = stats.t.isf(0.025, stat.documents - 1) * stat.standard_error
+    checker.number((*path, "interval", 0), stat.value - half)
+    checker.number((*path, "interval", 1), stat.value + half)
+
+
+SECTIONS = {
+    "overall": overall,
+    "correlation": correlation,
+    "categories": categories,
+    "brackets": brackets,
+    "entropy": entropy,
+    "entropy_pairs": entropy_pairs,
+    "confidence": confidence,
+    "held_fixed": held_fixed,
+}
+
+
+def load(folder):
+    rows = pd.read_parquet(folder / "joined.parquet")
+    losses = [column for column in rows if re.match("loss_|entropy_|top_probability_", column)]
+    rows = rows.astype({column: float for column in losses} | {"position": np.int64})
+    rows["bytes"] = rows.byte_end.astype(np.int64) - rows.byte_start
+    rows["delta"] = rows.loss_a - rows.loss_b
+    if "loss_placebo" in rows:
+        rows["delta_placebo"] = rows.loss_placebo - rows.loss_b
+    rows["count"] = rows.groupby("token").token.transform("size")
+    return rows
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    folder = Path(sys.argv[1])
+    results = json.loads((folder / "results.json").read_text())
+    rows = load(folder)
+    checker = Checker(results)
+    halves = Counter(rows.split)
+    for name in ["all", "discovery", "confirmation"]:
+        if name != "all" and not halves[name]:
+            checker.number((name,), None)
+            continue
+        if results.get(name) is None:
+            checker.problem((name,), "is missing, though documents with this split are joined")
+            continue
+        part = rows if name == "all" else rows[rows.split == name]
+        Part(checker, results, part, name).check()
+    for section in results.keys() - {"schema", "setup", "all", "discovery", "confirmation"}:
+        checker.problem((section,), "is a section that bench/recompute.py does not know")
+    return checker.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
