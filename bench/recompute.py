@@ -644,6 +644,33 @@ def t_estimate(checker, path, stat):
     checker.number((*path, "interval", 1), stat.value + half)
 
 
+def reliability(part, path, found):
+    """Fifteen bins of the likeliest entry's probability; as in the results, a bin's sign is that of the whole corpus."""
+    for index, role in enumerate(part.roles):
+        for name, column in [("as_scored", f"top_probability_{role}"), ("calibrated", f"top_probability_calibrated_{role}")]:
+            at = (*path, index, name)
+            if column not in part.rows:
+                part.checker.number(at, None)
+                continue
+            diagram(part.checker, at, part.rows, part.rows[column], part.rows.token == part.rows[f"top_token_{role}"])
+
+
+def diagram(checker, path, rows, probability, hit):
+    bins = np.ceil(probability * 15).clip(1, 15) - 1
+    gap = hit - probability
+    sign = np.where(gap.groupby(bins).transform("sum") < 0, -1.0, 1.0)
+    checker.estimate((*path, "expected_calibration_error"), mean(rows.assign(gap=gap * sign), "gap"))
+    checker.estimate((*path, "overconfidence"), mean(rows.assign(gap=-gap), "gap"))
+    for index in range(15):
+        own, at = bins == index, (*path, "bins", index)
+        checker.number((*at, "above"), index / 15)
+        checker.number((*at, "up_to"), (index + 1) / 15)
+        checker.number((*at, "tokens"), own.sum())
+        checker.number((*at, "mean_probability"), probability[own].mean())
+        checker.number((*at, "accuracy"), hit[own].mean())
+        checker.estimate((*at, "gap"), mean(rows.assign(gap=gap)[own], "gap"))
+
+
 SECTIONS = {
     "overall": overall,
     "correlation": correlation,
@@ -653,11 +680,16 @@ SECTIONS = {
     "entropy_pairs": entropy_pairs,
     "confidence": confidence,
     "held_fixed": held_fixed,
+    "reliability": reliability,
 }
 
 
-def load(folder):
+def load(folder, calibrated):
     rows = pd.read_parquet(folder / "joined.parquet")
+    if calibrated:
+        # Every loss and entropy of such results is at the model's temperature.
+        for column in [column for column in rows if re.match("(loss|entropy)_calibrated_", column)]:
+            rows[column.replace("_calibrated", "")] = rows[column]
     losses = [column for column in rows if re.match("loss_|entropy_|top_probability_", column)]
     rows = rows.astype({column: float for column in losses} | {"position": np.int64})
     rows["bytes"] = rows.byte_end.astype(np.int64) - rows.byte_start
@@ -673,7 +705,7 @@ def main():
         sys.exit(__doc__)
     folder = Path(sys.argv[1])
     results = json.loads((folder / "results.json").read_text())
-    rows = load(folder)
+    rows = load(folder, results["setup"].get("basis") == "calibrated")
     checker = Checker(results)
     halves = Counter(rows.split)
     for name in ["all", "discovery", "confirmation"]:
