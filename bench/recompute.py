@@ -4,16 +4,16 @@
 
 Reads OUT/joined.parquet and OUT/results.json; of the latter it uses the settings (thresholds, grids, windows)
 and compares everything else: every point estimate, cluster-robust standard error, p- and q-value, count and
-regression coefficient, for all documents and for both halves. Nothing of deltaloss is imported or
+regression coefficient, for all documents and for both halves, as scored and calibrated. Nothing of deltaloss is imported or
 ported: sums by document, group by group, are made as one would in a notebook.
 
 Not recomputed are the ends of resampled intervals, which depend on the random draws; they are only required
 to be numbers in order, and to be there where there is a standard error. Whatever else is in the results and
 not recomputed here is an error, so that a new section cannot go unchecked. Exit code 1 on any disagreement.
 
-Three standard errors are approximations by the results' own account (quantiles, rank influences and density
-influences from bins): those of medians, Spearman coefficients and densities. They must be within 2 % of the exact
-ones. All else is held to 1e-6.
+Standard errors of densities and of Spearman coefficients are, by the results' own account, made from binned
+influences, and the same bins are used here. That of a median comes from quantiles that lie anywhere within a gap
+between values: it has to be within 2 %. All else is held to 1e-6.
 
 Two numbers agree if they differ by at most 1e-6 + 1e-6 |expected|: losses are stored as 32-bit floats but
 summed as 64-bit ones on both sides, so that only rounding differs, which stays below 1e-9 of the number.
@@ -27,11 +27,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from scipy import stats
 
 TOLERANCE = 1e-6
 ROUGH = 0.02
 FEWEST_DOCUMENTS = 10
+PARTS = ["all", "discovery", "confirmation"]
 CLOSING = re.compile(r"[)\]}]")
 
 # Leaves of results.json that are no statistics: settings, names and provenance.
@@ -129,7 +131,7 @@ class Checker:
 
 
 def section_of(path):
-    return " ".join(map(str, path[:2])) if len(path) > 1 else str(path[0])
+    return " ".join(map(str, path[: 3 if path[0] == "calibrated" else 2]))
 
 
 def leaves(value, path=()):
@@ -190,7 +192,7 @@ def mean(rows, column):
 def share_of_gap(rows, everything, column):
     """The part of the summed column that some rows make."""
     total = everything.groupby("document")[column].sum()
-    if total.sum() == 0 or len(rows) == 0:
+    if total.sum() == 0:
         return None
     part = rows.groupby("document")[column].sum()
     stat = Stat.ratio(part.reindex(total.index, fill_value=0), total)
@@ -199,25 +201,25 @@ def share_of_gap(rows, everything, column):
 
 
 class Part:
-    """One set of documents: the whole corpus, or a half of it."""
+    """One set of documents on one basis: the whole corpus, or a half of it. `path` is its place in the results."""
 
-    def __init__(self, checker, results, rows, name):
-        self.checker, self.results, self.rows, self.name = checker, results[name], rows, name
-        self.roles = [model["role"] for model in results["setup"]["models"]]
-        self.window = results["setup"]["models"][0]["run"]["window"]
+    def __init__(self, checker, setup, rows, path):
+        self.checker, self.results, self.rows, self.path = checker, checker.at(path), rows, path
+        self.roles = [model["role"] for model in setup["models"]]
+        self.window = setup["models"][0]["run"]["window"]
         self.placebo = "placebo" in self.roles
 
     def check(self):
         number = self.checker.number
-        number((self.name, "documents"), self.rows.document.nunique())
-        number((self.name, "tokens"), len(self.rows))
-        number((self.name, "bytes"), self.rows.bytes.sum())
+        number((*self.path, "documents"), self.rows.document.nunique())
+        number((*self.path, "tokens"), len(self.rows))
+        number((*self.path, "bytes"), self.rows.bytes.sum())
         known = {"documents", "tokens", "bytes", "intervals"}
         for section, check in SECTIONS.items():
             if section in self.results:
-                check(self, (self.name, section), self.results[section])
+                check(self, (*self.path, section), self.results[section])
         for section in self.results.keys() - known - SECTIONS.keys():
-            self.checker.problem((self.name, section), "is a section that bench/recompute.py does not know")
+            self.checker.problem((*self.path, section), "is a section that bench/recompute.py does not know")
 
 
 def overall(part, path, found):
@@ -298,7 +300,7 @@ def correlation(part, path, found):
         x, y = f"loss_{pair['x']}", f"loss_{pair['y']}"
         checker.number((*at, "vocabulary_entries"), len(entries))
         correlated(checker, (*at, "pearson_occurrences"), rows.document, *pearson(rows[x], rows[y]))
-        correlated(checker, (*at, "spearman_occurrences"), rows.document, *spearman(rows[x], rows[y]), tolerance=ROUGH)
+        correlated(checker, (*at, "spearman_occurrences"), rows.document, *spearman(rows[x], rows[y]))
         unweighted = entries[x].corr(entries[y])
         correlated(checker, (*at, "pearson_vocabulary"), rows.document, unweighted, None)
         # An entry's mean moves with each of its tokens: by the token's deviation from it over its count.
@@ -337,18 +339,25 @@ def spearman(x, y):
         return rho, None
     u, v = ((ranks - ranks.mean()) / len(ranks) for ranks in (u, v))
 
-    def on_others(values, other):
-        """E[1{x < X} v(Y)], ties by half."""
-        total = other.groupby(values).sum()
+    def on_others(bins, other_bins, other):
+        """E[1{x < X} v(Y)] by bins of x and of y, those in one bin of x by half."""
+        total = other.groupby(other_bins).transform("mean").groupby(bins).sum()
         above = total[::-1].cumsum()[::-1] - total / 2
-        return values.map(above) / len(values)
+        return bins.map(above) / len(bins)
 
     scale = np.sqrt((u**2).mean() * (v**2).mean())
-    influence = u * v + on_others(x, v) + on_others(y, u)
+    bins_x, bins_y = eighths_of_octaves(x), eighths_of_octaves(y)
+    influence = u * v + on_others(bins_x, bins_y, v) + on_others(bins_y, bins_x, u)
     return rho, (influence - influence.mean()) / scale
 
 
-def correlated(checker, path, document, value, influence, tolerance=None):
+def eighths_of_octaves(values):
+    """Eight bins an octave, evenly wide within it, from 2^-20 to 2^5."""
+    mantissa, exponent = np.frexp(values.clip(lower=2.0**-20))
+    return ((exponent - 1 + 20) * 8 + np.floor((2 * mantissa - 1) * 8).astype(int)).clip(upper=200)
+
+
+def correlated(checker, path, document, value, influence):
     """A coefficient with its linearised error; the one over entries counted once has none."""
     if not np.isfinite(value):
         return checker.number(path, None)
@@ -357,7 +366,7 @@ def correlated(checker, path, document, value, influence, tolerance=None):
     if influence is not None:
         of_document = influence.groupby(document).sum() / len(influence)
         error = Stat(value, of_document, len(of_document)).standard_error
-    checker.number((*path, "standard_error"), error, tolerance)
+    checker.number((*path, "standard_error"), error)
 
 
 def heatmap(checker, path, found, x, y, weights):
@@ -459,7 +468,11 @@ def density(checker, path, found, values, documents):
     per_nat = np.array([smooth_derivative(histogram, kernel, reach) for histogram in histograms]) / 0.02
     expected = per_nat.sum(axis=0) / len(values)
     tokens = documents.value_counts()[clusters].to_numpy()[:, None]
-    influence = (per_nat - expected * tokens) / len(values)
+    # For the errors, tokens count as spread evenly over bins as wide as a step.
+    spread = np.repeat(histograms.reshape(len(clusters), -1, 4).mean(axis=2), 4, axis=1)
+    influence = np.array([smooth_derivative(histogram, kernel, reach) for histogram in spread]) / 0.02
+    of_all = influence.sum(axis=0) / len(values)
+    influence = (influence - of_all * tokens) / len(values)
     for index, value in enumerate(expected):
         checker.number((*path, "density_per_nat", index), max(value, 0))
     at = (*path, "density_standard_errors_per_nat")
@@ -467,7 +480,7 @@ def density(checker, path, found, values, documents):
         return checker.number(at, None)
     errors = np.sqrt(len(clusters) / (len(clusters) - 1) * np.square(influence).sum(axis=0))
     for index, error in enumerate(errors):
-        checker.number((*at, index), error, ROUGH if error > 1e-4 * errors.max() else 1)
+        checker.number((*at, index), error)
 
 
 def smooth_derivative(histogram, kernel, reach):
@@ -633,6 +646,33 @@ def t_estimate(checker, path, stat):
     checker.number((*path, "interval", 1), stat.value + half)
 
 
+def reliability(part, path, found):
+    """Fifteen bins of the likeliest entry's probability; as in the results, a bin's sign is that of the whole corpus."""
+    for index, role in enumerate(part.roles):
+        for name, column in [("as_scored", f"top_probability_{role}"), ("calibrated", f"top_probability_calibrated_{role}")]:
+            at = (*path, index, name)
+            if column not in part.rows:
+                part.checker.number(at, None)
+                continue
+            diagram(part.checker, at, part.rows, part.rows[column], part.rows.token == part.rows[f"top_token_{role}"])
+
+
+def diagram(checker, path, rows, probability, hit):
+    bins = np.ceil(probability * 15).clip(1, 15) - 1
+    gap = hit - probability
+    sign = np.where(gap.groupby(bins).transform("sum") < 0, -1.0, 1.0)
+    checker.estimate((*path, "expected_calibration_error"), mean(rows.assign(gap=gap * sign), "gap"))
+    checker.estimate((*path, "overconfidence"), mean(rows.assign(gap=-gap), "gap"))
+    for index in range(15):
+        own, at = bins == index, (*path, "bins", index)
+        checker.number((*at, "above"), index / 15)
+        checker.number((*at, "up_to"), (index + 1) / 15)
+        checker.number((*at, "tokens"), own.sum())
+        checker.number((*at, "mean_probability"), probability[own].mean())
+        checker.number((*at, "accuracy"), hit[own].mean())
+        checker.estimate((*at, "gap"), mean(rows.assign(gap=gap)[own], "gap"))
+
+
 SECTIONS = {
     "overall": overall,
     "correlation": correlation,
@@ -642,11 +682,16 @@ SECTIONS = {
     "entropy_pairs": entropy_pairs,
     "confidence": confidence,
     "held_fixed": held_fixed,
+    "reliability": reliability,
 }
 
 
-def load(folder):
+def load(folder, calibrated):
     rows = pd.read_parquet(folder / "joined.parquet")
+    if calibrated:
+        # Every loss and entropy of such results is at the model's temperature.
+        for column in [column for column in rows if re.match("(loss|entropy)_calibrated_", column)]:
+            rows[column.replace("_calibrated", "")] = rows[column]
     losses = [column for column in rows if re.match("loss_|entropy_|top_probability_", column)]
     rows = rows.astype({column: float for column in losses} | {"position": np.int64})
     rows["bytes"] = rows.byte_end.astype(np.int64) - rows.byte_start
@@ -657,25 +702,46 @@ def load(folder):
     return rows
 
 
+def check_basis(checker, setup, rows, path):
+    """All documents and both halves on one basis."""
+    halves = Counter(rows.split)
+    for name in PARTS:
+        at = (*path, name)
+        if name != "all" and not halves[name]:
+            checker.number(at, None)
+        elif checker.at(path).get(name) is None:
+            checker.problem(at, "is missing, though documents with this split are joined")
+        else:
+            Part(checker, setup, rows if name == "all" else rows[rows.split == name], at).check()
+
+
+def check_delta(checker, setup, folder):
+    """The column that a notebook starts from is of the basis that leads."""
+    suffix = "_calibrated" if setup.get("basis") == "calibrated" else ""
+    rows = pd.read_parquet(folder / "joined.parquet", columns=["delta", f"loss{suffix}_a", f"loss{suffix}_b"]).astype(float)
+    if (rows["delta"] != rows[f"loss{suffix}_a"] - rows[f"loss{suffix}_b"]).any():
+        checker.problem(("setup", "basis"), "is not the basis of the column `delta`")
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     folder = Path(sys.argv[1])
     results = json.loads((folder / "results.json").read_text())
-    rows = load(folder)
     checker = Checker(results)
-    halves = Counter(rows.split)
-    for name in ["all", "discovery", "confirmation"]:
-        if name != "all" and not halves[name]:
-            checker.number((name,), None)
-            continue
-        if results.get(name) is None:
-            checker.problem((name,), "is missing, though documents with this split are joined")
-            continue
-        part = rows if name == "all" else rows[rows.split == name]
-        Part(checker, results, part, name).check()
-    for section in results.keys() - {"schema", "setup", "all", "discovery", "confirmation"}:
+    check_basis(checker, results["setup"], load(folder, calibrated=False), ())
+    columns = pq.read_schema(folder / "joined.parquet").names
+    if not all(f"loss_calibrated_{model['role']}" in columns for model in results["setup"]["models"]):
+        checker.number(("calibrated",), None)
+    elif results.get("calibrated") is None:
+        checker.problem(("calibrated",), "is missing, though every run has calibrated losses")
+    else:
+        check_basis(checker, results["setup"], load(folder, calibrated=True), ("calibrated",))
+    check_delta(checker, results["setup"], folder)
+    for section in results.keys() - {"schema", "setup", "calibrated", *PARTS}:
         checker.problem((section,), "is a section that bench/recompute.py does not know")
+    for section in (results.get("calibrated") or {}).keys() - {*PARTS}:
+        checker.problem(("calibrated", section), "is a section that bench/recompute.py does not know")
     return checker.finish()
 
 
