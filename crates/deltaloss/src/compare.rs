@@ -9,8 +9,8 @@ use deltaloss_records::{
     Basis, ColumnPiece, FolderKind, JoinReader, JoinedColumns, JoinedWriter, Role, Run, Split, StagedFolder,
 };
 use deltaloss_stats::{
-    Accumulator, ByHalf, Classifier, CompareError, Comparison, FirstPass, Options, Rules, SecondPass, SecondRows, Setup,
-    SetupModel, token_depths,
+    Accumulator, ByHalf, Classifier, CompareError, Comparison, FirstPass, Options, Rules, SecondPass,
+    SecondRows, Setup, SetupModel, token_depths,
 };
 use rayon::prelude::*;
 

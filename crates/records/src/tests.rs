@@ -226,7 +226,10 @@ fn the_join_keeps_what_every_run_predicted() {
     assert_eq!((second.category, second.depth), (vec![0, 1, 0], vec![4, 5, 6]));
     assert_eq!(columns.next_documents().unwrap(), None);
     // A table of other rules.
-    let error = JoinedColumns::open(&path, &[Role::A, Role::B], Basis::AsScored, &names[..1]).unwrap().next_documents().unwrap_err();
+    let error = JoinedColumns::open(&path, &[Role::A, Role::B], Basis::AsScored, &names[..1])
+        .unwrap()
+        .next_documents()
+        .unwrap_err();
     assert!(error.to_string().contains("`odd`, which is no category"), "{error}");
 }
 

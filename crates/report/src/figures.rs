@@ -9,6 +9,7 @@ mod delta_panel;
 mod entropy;
 mod marks;
 mod overall;
+mod reliability;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ pub use confidence::confidence;
 pub use correlation::correlation;
 pub use entropy::entropy;
 pub use overall::overall;
+pub use reliability::reliability;
 
 use crate::escape;
 use crate::svg::{MARGIN, Svg, WIDTH};
@@ -83,9 +85,9 @@ impl Figure {
     }
 }
 
-/// Every figure, in the order of the report.
+/// Every figure that the comparison has numbers for, in the order of the report.
 pub fn figures(comparison: &Comparison) -> Vec<Figure> {
-    vec![
+    let always = vec![
         overall(comparison),
         correlation(comparison, Weighing::Vocabulary),
         correlation(comparison, Weighing::Occurrences),
@@ -93,7 +95,8 @@ pub fn figures(comparison: &Comparison) -> Vec<Figure> {
         brackets(comparison),
         entropy(comparison),
         confidence(comparison),
-    ]
+    ];
+    always.into_iter().chain(reliability(comparison)).collect()
 }
 
 /// The dash pattern of a role's line, so that lines are told apart without colour.

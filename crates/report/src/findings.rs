@@ -3,17 +3,21 @@
 //! The words only order and compare numbers that the comparison holds; what they may conclude is kept to what
 //! numbers of their kind (with or without an interval, with or without a placebo) can carry.
 
+mod calibration;
+mod confidence;
+mod held_fixed;
 mod placebo;
 #[cfg(test)]
 mod tests;
 
 use deltaloss_records::Role;
-use deltaloss_stats::{ConfidenceCell, ConfidenceRow, DeltaRow, Equivalence, Estimate};
+use deltaloss_stats::{DeltaRow, Equivalence, Estimate, Sections};
 
 use crate::format;
 use crate::prose::{Prose, in_words};
-use crate::scale::extent;
-use crate::view::{FEW_TOKENS, View, delta_of, estimate, value};
+use crate::view::{FEW_TOKENS, View, delta_of, estimate, holds, pair_of, row_named, value};
+
+pub(crate) use held_fixed::covariates_in_words;
 
 /// Differences below this are written `0.000`, and sentences call them none.
 const SMALLEST_SHOWN: f64 = 0.000_5;
@@ -21,16 +25,19 @@ const SMALLEST_SHOWN: f64 = 0.000_5;
 /// How many categories a sentence names on either side.
 const NAMED: usize = 3;
 
-/// What a threshold is in sentences about confidence, and several.
-const PAIR: &str = "pair of c and u";
-const PAIRS: &str = "pairs of c and u";
-
 /// Every finding, in the order of the report; those that the comparison has no numbers for are left out.
 pub(crate) fn findings(view: View<'_>) -> Vec<Prose> {
-    [overall(view), categories(view), brackets(view), entropy(view), confidence(view), placebo::placebo(view)]
-        .into_iter()
-        .flatten()
-        .collect()
+    let found = [
+        overall(view),
+        categories(view),
+        brackets(view),
+        entropy(view),
+        confidence::confidence(view),
+        calibration::calibration(view),
+        placebo::placebo(view),
+        held_fixed::held_fixed(view),
+    ];
+    found.into_iter().flatten().collect()
 }
 
 /// Who has the lower mean loss.
@@ -56,7 +63,10 @@ fn overall(view: View<'_>) -> Option<Prose> {
             .then(model(Prose::new(), view, worse)),
     };
     let prose = model(model(prose.text(": Δ\u{a0}=\u{a0}"), view, Role::A).text(" − "), view, Role::B)
-        .text(format!(" =\u{a0}{shown}."))
+        .text(format!(
+            " =\u{a0}{shown}{}.",
+            discovery_in_words(view, |half| { value(pair_of(half, Role::A, Role::B)?.mean_delta_nats) })
+        ))
         .text(zero_in_words(delta))
         .text(pair.equivalence.map_or_else(String::new, equivalence_in_words));
     let shares = [estimate(pair.first_wins_tokens), estimate(pair.first_wins_documents)];
@@ -66,6 +76,12 @@ fn overall(view: View<'_>) -> Option<Prose> {
         format::share(tokens.value),
         format::share(documents.value)
     )))
+}
+
+/// ` (discovery half: +0.004)`; nothing where the halves are not told apart.
+fn discovery_in_words(view: View<'_>, number: impl Fn(&Sections) -> Option<f64>) -> String {
+    let found = view.beside().and_then(number);
+    found.map_or_else(String::new, |delta| format!(" (discovery half: {})", format::delta(delta)))
 }
 
 /// Whether an interval includes zero, in a sentence; nothing where there is no interval.
@@ -92,7 +108,7 @@ fn equivalence_in_words(test: Equivalence) -> String {
 
 /// Where a wins most and loses most.
 fn categories(view: View<'_>) -> Option<Prose> {
-    let all = &view.comparison.all.categories;
+    let (all, discovery) = (&view.lead().categories, view.beside().map(|half| &half.categories[..]));
     let rows = rows_with_enough_tokens(all);
     if rows.is_empty() {
         return None;
@@ -106,24 +122,17 @@ fn categories(view: View<'_>) -> Option<Prose> {
     let mut prose = model(Prose::new(), view, Role::A).text(" is ahead in ");
     prose = match wins.is_empty() {
         true => prose.text(format!("none of {} categories", rows.len())),
-        false => prose.text(format!("{} of {} categories", wins.len(), rows.len())).then(most_on(&wins)),
+        false => {
+            prose.text(format!("{} of {} categories", wins.len(), rows.len())).then(most_on(&wins, discovery))
+        }
     };
     prose = match losses.is_empty() {
         true => prose.text(". It is behind in none"),
-        false => prose.text(format!(". It is behind in {}", losses.len())).then(most_on(&losses)),
+        false => prose.text(format!(". It is behind in {}", losses.len())).then(most_on(&losses, discovery)),
     };
     let level = rows.len() - wins.len() - losses.len();
     prose = prose.text(if level > 0 { format!(", and level in {level}.") } else { ".".to_owned() });
-    let intervals: Vec<[f64; 2]> =
-        rows.iter().filter_map(|(row, _)| estimate(row.delta_nats)?.interval).collect();
-    if !intervals.is_empty() {
-        let clear = intervals.iter().filter(|[low, high]| *low > 0.0 || *high < 0.0).count();
-        prose = prose.text(format!(
-            " The interval excludes zero in {}{}.",
-            part_of(clear, intervals.len(), ["category", "categories"]),
-            if intervals.len() < rows.len() { " that carry one" } else { "" }
-        ));
-    }
+    prose = prose.text(tests_in_words(&rows, discovery));
     let few = all.iter().filter(|row| row.tokens < FEW_TOKENS).count();
     if few > 0 {
         let noun = if few == 1 { "category" } else { "categories" };
@@ -132,10 +141,41 @@ fn categories(view: View<'_>) -> Option<Prose> {
     Some(prose)
 }
 
-/// `: X, Y and Z` or, where there are more, `, most on X, Y and Z`, with Δ and count.
-fn most_on(rows: &[(&DeltaRow, f64)]) -> Prose {
+/// In how many categories a difference is shown, and in how many of these the discovery half agrees; nothing where none
+/// was tested.
+fn tests_in_words(rows: &[(&DeltaRow, f64)], discovery: Option<&[DeltaRow]>) -> String {
+    let tested = rows.iter().filter(|(row, _)| row.delta_test.is_some()).count();
+    if tested == 0 {
+        return String::new();
+    }
+    let shown: Vec<_> = rows.iter().filter(|(row, _)| holds(row.delta_test)).collect();
+    let text = format!(
+        " Δ differs from zero at q\u{a0}<\u{a0}0.05 in {}",
+        part_of(shown.len(), tested, ["category tested", "categories tested"])
+    );
+    let Some(discovery) = discovery.filter(|_| !shown.is_empty()) else { return format!("{text}.") };
+    let agrees = |row: &DeltaRow, delta: f64| {
+        let before = row_named(discovery, &row.name).and_then(delta_of);
+        before.is_some_and(|before| before * delta > 0.0)
+    };
+    match shown.iter().filter(|(row, delta)| agrees(row, *delta)).count() {
+        all if all == shown.len() => format!("{text}, always with the sign it has in the discovery half."),
+        some => format!("{text}; in {some} of these it has the same sign in the discovery half."),
+    }
+}
+
+/// `: X, Y and Z` or, where there are more, `, most on X, Y and Z`, with Δ and count, or with Δ of the discovery half.
+fn most_on(rows: &[(&DeltaRow, f64)], discovery: Option<&[DeltaRow]>) -> Prose {
     let named = listed(rows, |row, delta| {
-        format!(" ({} over {})", format::delta(delta), format::counted(row.tokens, "token", "tokens"))
+        let before = discovery.and_then(|rows| row_named(rows, &row.name)).and_then(delta_of);
+        match before {
+            None => {
+                format!(" ({} over {})", format::delta(delta), format::counted(row.tokens, "token", "tokens"))
+            }
+            Some(before) => {
+                format!(" ({}, discovery half {})", format::delta(delta), format::delta(before))
+            }
+        }
     });
     Prose::new().text(if rows.len() > NAMED { ", most on " } else { ": " }).then(named)
 }
@@ -166,7 +206,7 @@ fn ordered<'r>(rows: &[(&'r DeltaRow, f64)], keep: impl Fn(f64) -> bool) -> Vec<
 
 /// What closing brackets show: the trend over how many a token holds.
 fn brackets(view: View<'_>) -> Option<Prose> {
-    let mut rows = rows_with_enough_tokens(&view.comparison.all.brackets.by_count);
+    let mut rows = rows_with_enough_tokens(&view.lead().brackets.by_count);
     rows.reverse(); // the table has most brackets first; the sentence counts up
     if rows.is_empty() {
         return None;
@@ -181,7 +221,18 @@ fn brackets(view: View<'_>) -> Option<Prose> {
         })
         .collect();
     let prose =
-        Prose::new().text("On ").strong("closing brackets").text(format!(" Δ is {}: ", in_words(&steps)));
+        Prose::new().text("On ").strong("closing brackets").text(format!(" Δ is {}", in_words(&steps)));
+    let before: Vec<String> = view.beside().map_or_else(Vec::new, |half| {
+        let again = |(row, _): &(&DeltaRow, f64)| {
+            let found = row_named(&half.brackets.by_count, &row.name).and_then(delta_of);
+            found.map_or_else(|| format::ABSENT.to_owned(), format::delta)
+        };
+        rows.iter().map(again).collect()
+    });
+    let prose = match before.is_empty() {
+        true => prose.text(": "),
+        false => prose.text(format!(" (discovery half: {}): ", in_words(&before))),
+    };
     let deltas: Vec<f64> = rows.iter().map(|(_, delta)| *delta).collect();
     let ahead = if deltas.iter().all(|delta| *delta <= -SMALLEST_SHOWN) {
         Some(Role::A)
@@ -210,7 +261,7 @@ fn brackets(view: View<'_>) -> Option<Prose> {
 /// Who is sharper.
 fn entropy(view: View<'_>) -> Option<Prose> {
     let numbers = |role| {
-        let model = view.comparison.all.entropy.iter().find(|model| model.role == role)?;
+        let model = view.lead().entropy.iter().find(|model| model.role == role)?;
         Some((value(model.mean_nats)?, value(model.median_nats)?))
     };
     let (a, b) = (numbers(Role::A)?, numbers(Role::B)?);
@@ -232,77 +283,7 @@ fn entropy(view: View<'_>) -> Option<Prose> {
         let prose = model(prose, view, sharper).text(format!(" has the lower mean entropy ({means}), "));
         model(prose, view, other).text(format!(" the lower median ({medians})."))
     };
-    Some(prose.text(
-        " Losses are not calibrated, so how much sharpness alone adds to the differences is not known.",
-    ))
-}
-
-/// What happens where one is confident and the other is not.
-fn confidence(view: View<'_>) -> Option<Prose> {
-    let rows = &view.comparison.all.confidence;
-    if rows.is_empty() {
-        return None;
-    }
-    let a = deltas(rows, |row| Some(row.a_confident));
-    let b = deltas(rows, |row| Some(row.b_confident));
-    if a.is_empty() && b.is_empty() {
-        let text = format!(
-            " are there {FEW_TOKENS} tokens on which one model is confident (entropy below c) and the other is not (above u)."
-        );
-        return Some(
-            Prose::new().text("At ").strong(format!("none of the {} {PAIRS}", rows.len())).text(text),
-        );
-    }
-    let prose = model(Prose::new().text("Where "), view, Role::A).text(" is ").strong("confident");
-    let prose = model(prose.text(" (entropy below c) and "), view, Role::B).text(" is not (above u), ");
-    let [one, many] = [PAIR, PAIRS].map(|noun| format!("{noun} with at least {FEW_TOKENS} tokens"));
-    let enough_tokens = [one.as_str(), many.as_str()];
-    let prose = prose.then(ahead_in_words(view, &a, Role::A, enough_tokens)).text(" The other way round, ");
-    let again = if a.is_empty() { enough_tokens } else { ["such pair", "such pairs"] };
-    let prose = prose.then(ahead_in_words(view, &b, Role::B, again)).text(" ");
-    let tokens = || rows.iter().map(|row| [row.a_confident.tokens, row.b_confident.tokens]);
-    let enough = tokens().filter(|[a, b]| *a.max(b) >= FEW_TOKENS);
-    let (more_a, more_b) = enough
-        .clone()
-        .fold((0, 0), |(more_a, more_b), [a, b]| (more_a + usize::from(a > b), more_b + usize::from(b > a)));
-    let (role, more) = if more_b > more_a { (Role::B, more_b) } else { (Role::A, more_a) };
-    let part = part_of(more, enough.count(), ["pair", "pairs"]);
-    Some(
-        model(prose, view, role)
-            .text(format!(" is the confident one on more tokens at {part} where either has {FEW_TOKENS}. The pairs overlap: each holds the tokens of all stricter ones.")),
-    )
-}
-
-/// The range of Δ, and how often the confident model is ahead, over the `pairs` that have enough tokens.
-fn ahead_in_words(view: View<'_>, deltas: &[f64], confident: Role, pairs: [&str; 2]) -> Prose {
-    if deltas.is_empty() {
-        return Prose::new().text(format!("none of the {PAIRS} has {FEW_TOKENS} tokens."));
-    }
-    let sign = if confident == Role::A { -1.0 } else { 1.0 };
-    let ahead = deltas.iter().filter(|delta| **delta * sign >= SMALLEST_SHOWN).count();
-    let prose = Prose::new().text(format!("Δ {}: ", range_in_words(deltas)));
-    model(prose, view, confident).text(format!(" is ahead at {}.", part_of(ahead, deltas.len(), pairs)))
-}
-
-/// Δ of the cells with enough tokens to be taken seriously.
-fn deltas(rows: &[ConfidenceRow], cell: impl Fn(&ConfidenceRow) -> Option<ConfidenceCell>) -> Vec<f64> {
-    rows.iter().filter_map(|row| enough_delta(cell(row)?)).collect()
-}
-
-/// The cell's Δ, where it has enough tokens to be taken seriously.
-fn enough_delta(cell: ConfidenceCell) -> Option<f64> {
-    value(cell.delta_nats).filter(|_| cell.tokens >= FEW_TOKENS)
-}
-
-/// `runs from −2.500 to −0.300`, `is −0.300`.
-fn range_in_words(deltas: &[f64]) -> String {
-    match extent(deltas.iter().copied()) {
-        None => format!("is {}", format::ABSENT),
-        Some([low, high]) if format::delta(low) == format::delta(high) => {
-            format!("is {}", format::delta(low))
-        }
-        Some([low, high]) => format!("runs from {} to {}", format::delta(low), format::delta(high)),
-    }
+    Some(prose)
 }
 
 /// `all 7 pairs`, `none of the 7 pairs`, `4 of the 7 pairs`, `the only pair`.

@@ -7,6 +7,9 @@ use deltaloss_stats::Estimate;
 /// Shown where there is no number.
 pub const ABSENT: &str = "–";
 
+/// Stands behind a number whose test holds.
+pub const MARK: &str = "*";
+
 /// U+2212, the minus sign; a hyphen is too short beside digits.
 const MINUS: char = '\u{2212}';
 
@@ -23,6 +26,8 @@ pub enum NumberFormat {
     Significant,
     /// A threshold as it was set: no trailing zeros.
     Plain,
+    /// A p- or q-value.
+    Probability,
 }
 
 impl NumberFormat {
@@ -34,15 +39,22 @@ impl NumberFormat {
             NumberFormat::Share => share(value),
             NumberFormat::Significant => significant(value),
             NumberFormat::Plain => plain(value),
+            NumberFormat::Probability => probability(value),
         }
     }
 
     /// Writes an estimate: its value, then its interval in brackets where it has one.
     pub fn write_estimate(self, estimate: Option<Estimate>) -> String {
+        self.write_marked(estimate, false)
+    }
+
+    /// The same with [`MARK`] behind the value where it is marked.
+    pub fn write_marked(self, estimate: Option<Estimate>, marked: bool) -> String {
         let Some(Estimate { value, interval, .. }) = estimate else { return ABSENT.to_owned() };
+        let value = format!("{}{}", self.write(value), if marked { MARK } else { "" });
         match interval {
-            None => self.write(value),
-            Some([low, high]) => format!("{} [{}, {}]", self.write(value), self.write(low), self.write(high)),
+            None => value,
+            Some([low, high]) => format!("{value} [{}, {}]", self.write(low), self.write(high)),
         }
     }
 }
@@ -150,6 +162,11 @@ pub fn duration(seconds: f64) -> String {
         0..3600 => format!("{} min {} s", whole / 60, whole % 60),
         _ => format!("{} h {} min", count(whole / 3600), whole % 3600 / 60),
     }
+}
+
+/// A p- or q-value: `0.012`, `< 0.001`.
+pub fn probability(value: f64) -> String {
+    if value < 0.001 { "<\u{a0}0.001".to_owned() } else { nats(value) }
 }
 
 /// How many in a second: `27,107`, `12.34`.

@@ -9,7 +9,7 @@ use deltaloss_stats::{Comparison, Estimate};
 
 use crate::escape::{markup, percent_encode, visible_token};
 use crate::figures::Figure;
-use crate::format::ABSENT;
+use crate::format::{ABSENT, MARK};
 use crate::prose::Prose;
 use crate::story::{Block, Section, Story, story};
 use crate::table::{Cell, Column, Kind, Table};
@@ -189,7 +189,11 @@ fn write_table(out: &mut String, table: &Table, numbers: &mut Numbers) {
 /// Columns of the page that hold an interval somewhere.
 fn columns_with_intervals(table: &Table) -> usize {
     let has_interval = |row: &Vec<Cell>, index| {
-        matches!(row.get(index), Some(Cell::Estimate(Some(Estimate { interval: Some(_), .. }))))
+        let estimate = match row.get(index) {
+            Some(Cell::Estimate(estimate) | Cell::Tested(estimate, _)) => *estimate,
+            _ => None,
+        };
+        matches!(estimate, Some(Estimate { interval: Some(_), .. }))
     };
     table.page_columns().filter(|(index, _)| table.rows.iter().any(|row| has_interval(row, *index))).count()
 }
@@ -233,7 +237,9 @@ fn cell_html(cell: &Cell, column: &Column, heads_row: bool) -> String {
     let inner = match (cell, column.kind) {
         (Cell::Hash(hash), _) => format!("<code title=\"{}\">{}</code>", markup(hash), markup(&shown)),
         (_, Kind::Token) => format!("<code>{}</code>", markup(&visible_token(&shown))),
-        (Cell::Estimate(Some(_)), _) => estimate_html(&shown),
+        (Cell::Estimate(Some(_)) | Cell::Tested(Some(_), _), _) => {
+            estimate_html(&shown, matches!(column.kind, Kind::Tested(_)))
+        }
         _ if shown == ABSENT => format!("<span class=\"absent\">{ABSENT}</span>"),
         _ => markup(&shown),
     };
@@ -247,12 +253,19 @@ fn cell_html(cell: &Cell, column: &Column, heads_row: bool) -> String {
     }
 }
 
-/// An estimate with its interval set smaller.
-fn estimate_html(shown: &str) -> String {
-    match shown.split_once(' ') {
-        Some((value, interval)) => {
-            format!("{} <span class=\"interval\">{}</span>", markup(value), markup(interval))
-        }
-        None => markup(shown),
+/// An estimate with its interval set smaller; numbers of a column with marks keep their room.
+fn estimate_html(shown: &str, has_marks: bool) -> String {
+    let (value, interval) = shown.split_once(' ').unwrap_or((shown, ""));
+    let (number, mark) = match value.strip_suffix(MARK) {
+        Some(number) => (number, MARK),
+        None => (value, ""),
+    };
+    let mut out = markup(number);
+    if has_marks {
+        let _ = write!(out, "<span class=\"mark\">{mark}</span>");
     }
+    if !interval.is_empty() {
+        let _ = write!(out, " <span class=\"interval\">{}</span>", markup(interval));
+    }
+    out
 }

@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use deltaloss_stats::Estimate;
+use deltaloss_stats::{Estimate, Test};
 
 use crate::format::{self, NumberFormat};
+use crate::view::holds;
 
 /// A table: the same data for the page, the Markdown and the CSV file.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +18,8 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// Its rows, each as long as `columns`.
     pub rows: Vec<Vec<Cell>>,
+    /// Rows that only the CSV file has, after the others: of other documents, or on the other basis.
+    pub more_rows: Vec<Vec<Cell>>,
     /// Whether it is data to sort and download; else a list of facts for the page alone.
     pub is_data: bool,
 }
@@ -32,8 +35,10 @@ pub struct Column {
     pub group: Option<String>,
     /// What its cells hold.
     pub kind: Kind,
-    /// Whether the page shows it; the CSV file always does.
+    /// Whether the page shows it.
     pub on_page: bool,
+    /// Whether the CSV file has it; not so where its numbers are those of other rows of that file.
+    pub in_file: bool,
 }
 
 /// What the cells of a column hold.
@@ -49,6 +54,8 @@ pub enum Kind {
     Number(NumberFormat),
     /// A number with room for an interval: four columns in the CSV file, the last the standard error.
     Estimate(NumberFormat),
+    /// The same with a test: marked where it holds; six columns, the last two p and q.
+    Tested(NumberFormat),
 }
 
 /// A cell of a [`Table`].
@@ -64,11 +71,13 @@ pub enum Cell {
     Number(Option<f64>),
     /// An estimate, where there is one.
     Estimate(Option<Estimate>),
+    /// An estimate, where there is one, and its test, where it was tested.
+    Tested(Option<Estimate>, Option<Test>),
 }
 
 impl Column {
     pub(crate) fn new(key: &'static str, heading: impl Into<String>, kind: Kind) -> Self {
-        Column { key, heading: heading.into(), group: None, kind, on_page: true }
+        Column { key, heading: heading.into(), group: None, kind, on_page: true, in_file: true }
     }
 
     pub(crate) fn grouped(mut self, group: &str) -> Self {
@@ -78,6 +87,17 @@ impl Column {
 
     pub(crate) fn only_in_file(mut self) -> Self {
         self.on_page = false;
+        self
+    }
+
+    /// Takes it from the page where it would say nothing.
+    pub(crate) fn on_page_if(mut self, yes: bool) -> Self {
+        self.on_page = self.on_page && yes;
+        self
+    }
+
+    pub(crate) fn only_on_page(mut self) -> Self {
+        self.in_file = false;
         self
     }
 
@@ -98,7 +118,7 @@ impl Cell {
             Cell::Text(_) | Cell::Hash(_) => None,
             Cell::Count(count) => return count.map(|count| count.to_string()),
             Cell::Number(number) => *number,
-            Cell::Estimate(estimate) => estimate.map(|estimate| estimate.value),
+            Cell::Estimate(estimate) | Cell::Tested(estimate, _) => estimate.map(|estimate| estimate.value),
         };
         number.filter(|number| number.is_finite()).map(format::exact)
     }
@@ -112,11 +132,18 @@ impl Cell {
             (Cell::Number(number), Kind::Number(format)) => {
                 number.map_or_else(|| format::ABSENT.to_owned(), |number| format.write(number))
             }
-            (Cell::Estimate(estimate), Kind::Estimate(format)) => format.write_estimate(*estimate),
+            (Cell::Estimate(estimate), Kind::Estimate(format) | Kind::Tested(format)) => {
+                format.write_estimate(*estimate)
+            }
+            (Cell::Tested(estimate, test), Kind::Tested(format)) => {
+                format.write_marked(*estimate, holds(*test))
+            }
             (Cell::Number(number), _) => {
                 number.map_or_else(|| format::ABSENT.to_owned(), format::significant)
             }
-            (Cell::Estimate(estimate), _) => NumberFormat::Significant.write_estimate(*estimate),
+            (Cell::Estimate(estimate) | Cell::Tested(estimate, _), _) => {
+                NumberFormat::Significant.write_estimate(*estimate)
+            }
         }
     }
 }
@@ -136,31 +163,51 @@ impl Table {
     /// an empty field where there is no number.
     pub fn to_csv(&self) -> String {
         let mut out = String::new();
-        let header = self.columns.iter().flat_map(|column| match column.kind {
-            Kind::Estimate(_) => {
-                ["", "_low", "_high", "_standard_error"].map(|end| format!("{}{end}", column.key)).to_vec()
-            }
-            _ => vec![column.key.to_owned()],
+        let in_file = || self.columns.iter().filter(|column| column.in_file);
+        let ends = ["", "_low", "_high", "_standard_error", "_p_value", "_q_value"];
+        let header = in_file().flat_map(|column| {
+            ends[..fields_of(column.kind)].iter().map(|end| format!("{}{end}", column.key))
         });
         write_record(&mut out, header);
-        for row in &self.rows {
-            write_record(&mut out, row.iter().flat_map(csv_fields));
+        for row in self.rows.iter().chain(&self.more_rows) {
+            let cells = row.iter().zip(&self.columns).filter(|(_, column)| column.in_file);
+            write_record(&mut out, cells.flat_map(|(cell, column)| csv_fields(cell, column.kind)));
         }
         out
     }
 }
 
-fn csv_fields(cell: &Cell) -> Vec<String> {
-    match cell {
+/// Columns of the CSV file that a column becomes.
+fn fields_of(kind: Kind) -> usize {
+    match kind {
+        Kind::Estimate(_) => 4,
+        Kind::Tested(_) => 6,
+        Kind::Text | Kind::Token | Kind::Count | Kind::Number(_) => 1,
+    }
+}
+
+fn csv_fields(cell: &Cell, kind: Kind) -> Vec<String> {
+    let mut fields = match cell {
         Cell::Text(text) | Cell::Hash(text) => vec![text.clone()],
         Cell::Count(count) => vec![count.map(|count| count.to_string()).unwrap_or_default()],
         Cell::Number(number) => vec![number.map(format::exact).unwrap_or_default()],
-        Cell::Estimate(None) => vec![String::new(); 4],
-        Cell::Estimate(Some(Estimate { value, interval, standard_error })) => {
-            let [low, high] = interval.map_or([String::new(), String::new()], |ends| ends.map(format::exact));
-            vec![format::exact(*value), low, high, standard_error.map(format::exact).unwrap_or_default()]
+        Cell::Estimate(estimate) => estimate_fields(*estimate),
+        Cell::Tested(estimate, test) => {
+            let mut fields = estimate_fields(*estimate);
+            fields.extend(test.iter().flat_map(|test| [test.p_value, test.q_value]).map(format::exact));
+            fields
         }
-    }
+    };
+    fields.resize(fields_of(kind), String::new());
+    fields
+}
+
+fn estimate_fields(estimate: Option<Estimate>) -> Vec<String> {
+    let Some(Estimate { value, interval, standard_error }) = estimate else {
+        return vec![String::new(); fields_of(Kind::Estimate(NumberFormat::Nats))];
+    };
+    let [low, high] = interval.map_or([String::new(), String::new()], |ends| ends.map(format::exact));
+    vec![format::exact(value), low, high, standard_error.map(format::exact).unwrap_or_default()]
 }
 
 fn write_record(out: &mut String, fields: impl Iterator<Item = String>) {
@@ -209,7 +256,7 @@ mod tests {
             Column::new("tokens", "Tokens", Kind::Count),
             Column::new("delta_nats", "Δ", Kind::Estimate(NumberFormat::Delta)),
         ];
-        Table { name: "t", caption: String::new(), columns, rows, is_data: true }
+        Table { name: "t", caption: String::new(), columns, rows, more_rows: Vec::new(), is_data: true }
     }
 
     #[test]

@@ -4,9 +4,9 @@ use deltaloss_records::Basis;
 use deltaloss_stats::{Comparison, Estimate};
 
 use crate::escape;
-use crate::format::{self, NumberFormat};
+use crate::format::{self, MARK, NumberFormat};
 use crate::svg::is_wide;
-use crate::view::{View, estimate};
+use crate::view::{View, estimate, holds};
 
 /// Columns that a label keeps however narrow the terminal is.
 const NARROWEST_LABEL: usize = 8;
@@ -19,27 +19,49 @@ const ROOM_FOR_INTERVALS: usize = 80;
 pub fn terminal_summary(comparison: &Comparison, width: usize) -> String {
     let view = View::new(comparison);
     let mut out = grid(&overall_rows(view), width);
-    for pair in &comparison.all.overall.pairs {
-        let (first, second) = (view.short_label(pair.first), view.short_label(pair.second));
-        let number = estimate(pair.mean_delta_nats);
-        let line = format!("Δ = {first} − {second}: {}", NumberFormat::Delta.write_estimate(number));
+    for line in delta_lines(view) {
         out.push_str(&cut(&line, width));
         out.push('\n');
     }
-    if comparison.setup.basis == Basis::Calibrated {
-        out.push_str(&cut("Calibrated: losses and entropies of each model at its own temperature T.", width));
-        out.push('\n');
-    }
-    if !comparison.all.categories.is_empty() {
+    if !view.lead().categories.is_empty() {
         out.push('\n');
         out.push_str(&grid(&category_rows(view, width), width));
+    }
+    if view.lead().categories.iter().any(|row| row.delta_test.is_some()) {
+        out.push_str(&cut("* differs from zero at q < 0.05 (Benjamini–Hochberg)", width));
+        out.push('\n');
     }
     out
 }
 
+/// What the numbers are about, and the mean differences of every pair on every basis.
+fn delta_lines(view: View<'_>) -> Vec<String> {
+    let mut lines = Vec::new();
+    if view.beside().is_some() {
+        let lead = view.lead();
+        let documents = format::counted(lead.documents, "document", "documents");
+        lines.push(format!("Confirmation half: {documents}, {} tokens.", format::count(lead.tokens)));
+    }
+    for basis in [Some(view.basis()), view.other_basis()].into_iter().flatten() {
+        let Some(sections) = view.on(basis) else { continue };
+        let aside = match (basis, view.other_basis()) {
+            (Basis::Calibrated, _) => ", calibrated",
+            (Basis::AsScored, Some(_)) => ", as scored",
+            (Basis::AsScored, None) => "",
+        };
+        for pair in &sections.overall.pairs {
+            let (first, second) = (view.short_label(pair.first), view.short_label(pair.second));
+            let number = estimate(pair.mean_delta_nats);
+            let number = NumberFormat::Delta.write_marked(number, holds(pair.mean_delta_test));
+            lines.push(format!("Δ = {first} − {second}{aside}: {number}"));
+        }
+    }
+    lines
+}
+
 fn overall_rows(view: View<'_>) -> Vec<Vec<String>> {
     let header = ["model", "loss", "bits/byte", "top-1", "entropy", "T", "ECE"].map(str::to_owned).to_vec();
-    let rows = view.comparison.all.overall.models.iter().map(|model| {
+    let rows = view.lead().overall.models.iter().map(|model| {
         let run = view.comparison.setup.models.iter().find(|found| found.role == model.role);
         let temperature = run.and_then(|run| run.run.temperature);
         vec![
@@ -56,22 +78,32 @@ fn overall_rows(view: View<'_>) -> Vec<Vec<String>> {
 }
 
 fn category_rows(view: View<'_>, width: usize) -> Vec<Vec<String>> {
-    let mut header = ["category", "tokens", "loss a", "loss b", "Δ"].map(str::to_owned).to_vec();
     let with_interval = view.has_intervals() && width >= ROOM_FOR_INTERVALS;
+    let mut header = vec!["category", "tokens"];
+    if !with_interval {
+        header.extend(["loss a", "loss b"]);
+    }
+    header.push("Δ");
     if with_interval {
-        header.push("95 % interval".into());
+        header.push("95 % interval");
     }
     if view.has_placebo() {
-        header.push(if with_interval { "placebo" } else { "placebo Δ" }.into());
+        header.push(if with_interval { "placebo" } else { "placebo Δ" });
     }
-    let rows = view.comparison.all.categories.iter().map(|row| {
-        let mut cells = vec![
-            row.name.clone(),
-            format::count(row.tokens),
-            short(estimate(row.loss_a_nats), NumberFormat::Nats),
-            short(estimate(row.loss_b_nats), NumberFormat::Nats),
-            short(estimate(row.delta_nats), NumberFormat::Delta),
-        ];
+    let tested = view.lead().categories.iter().any(|row| row.delta_test.is_some());
+    let rows = view.lead().categories.iter().map(|row| {
+        let mut cells = vec![row.name.clone(), format::count(row.tokens)];
+        if !with_interval {
+            cells.extend(
+                [row.loss_a_nats, row.loss_b_nats].map(|loss| short(estimate(loss), NumberFormat::Nats)),
+            );
+        }
+        let mark = match (tested, holds(row.delta_test)) {
+            (false, _) => "",
+            (true, true) => MARK,
+            (true, false) => " ",
+        };
+        cells.push(format!("{}{mark}", short(estimate(row.delta_nats), NumberFormat::Delta)));
         if with_interval {
             let interval = estimate(row.delta_nats).and_then(|delta| delta.interval);
             let written =
@@ -83,7 +115,7 @@ fn category_rows(view: View<'_>, width: usize) -> Vec<Vec<String>> {
         }
         cells
     });
-    std::iter::once(header).chain(rows).collect()
+    std::iter::once(header.into_iter().map(str::to_owned).collect()).chain(rows).collect()
 }
 
 /// An estimate without its interval: there is no room for it.

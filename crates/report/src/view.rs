@@ -1,11 +1,45 @@
 //! A comparison as the report sees it: names for roles, pairs by role, what is there and what is not.
 
 use deltaloss_records::{Basis, Role};
-use deltaloss_stats::{Comparison, DeltaRow, Estimate, ModelSummary, PairSummary, SetupModel};
+use deltaloss_stats::{
+    Comparison, DeltaRow, Estimate, ModelSummary, PairSummary, Sections, SetupModel, Test,
+};
 
 /// Groups with fewer tokens than this are drawn faint, do not set a scale, and are neither named nor counted in
 /// sentences.
 pub(crate) const FEW_TOKENS: u64 = 100;
+
+/// What a difference is marked at, false discoveries among those marked.
+const MARKED_BELOW: f64 = 0.05;
+
+/// Documents that numbers are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    All,
+    Discovery,
+    Confirmation,
+}
+
+impl Part {
+    const EVERY: [Part; 3] = [Part::Confirmation, Part::Discovery, Part::All];
+
+    /// Its name in data files, that of its field in `results.json`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Part::All => "all",
+            Part::Discovery => "discovery",
+            Part::Confirmation => "confirmation",
+        }
+    }
+}
+
+/// The name of a basis in data files, as `results.json` writes it.
+pub(crate) fn basis_name(basis: Basis) -> &'static str {
+    match basis {
+        Basis::AsScored => "as_scored",
+        Basis::Calibrated => "calibrated",
+    }
+}
 
 /// A comparison with names that tell its models apart.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +51,80 @@ pub(crate) struct View<'c> {
 impl<'c> View<'c> {
     pub(crate) fn new(comparison: &'c Comparison) -> Self {
         View { comparison }
+    }
+
+    /// The sections of some documents on a basis, where there are any.
+    pub(crate) fn sections(&self, basis: Basis, part: Part) -> Option<&'c Sections> {
+        let comparison = self.comparison;
+        let calibrated = comparison.calibrated.as_ref();
+        match (basis, part) {
+            (Basis::AsScored, Part::All) => Some(&comparison.all),
+            (Basis::AsScored, Part::Discovery) => comparison.discovery.as_ref(),
+            (Basis::AsScored, Part::Confirmation) => comparison.confirmation.as_ref(),
+            (Basis::Calibrated, Part::All) => calibrated.map(|found| &found.all),
+            (Basis::Calibrated, Part::Discovery) => calibrated?.discovery.as_ref(),
+            (Basis::Calibrated, Part::Confirmation) => calibrated?.confirmation.as_ref(),
+        }
+    }
+
+    /// The basis of the headline numbers.
+    pub(crate) fn basis(&self) -> Basis {
+        match self.comparison.calibrated {
+            None => Basis::AsScored,
+            Some(_) => self.comparison.setup.basis,
+        }
+    }
+
+    /// The other basis, where there are numbers on it.
+    pub(crate) fn other_basis(&self) -> Option<Basis> {
+        self.comparison.calibrated.as_ref().map(|_| match self.basis() {
+            Basis::AsScored => Basis::Calibrated,
+            Basis::Calibrated => Basis::AsScored,
+        })
+    }
+
+    /// The documents of the headline numbers: the confirmation half, or all where a half has too few of them.
+    pub(crate) fn part(&self) -> Part {
+        if self.halves_fall_short().is_none() { Part::Confirmation } else { Part::All }
+    }
+
+    /// Why the halves are not told apart, where they are not.
+    pub(crate) fn halves_fall_short(&self) -> Option<String> {
+        Part::EVERY[..2].iter().find_map(|part| {
+            let name = part.name();
+            match self.sections(self.basis(), *part) {
+                None => Some(format!("the {name} half has no document")),
+                Some(half) => {
+                    let reason = half.intervals.none_because.as_ref()?;
+                    Some(format!("the {name} half carries no intervals ({reason})"))
+                }
+            }
+        })
+    }
+
+    /// The headline numbers.
+    pub(crate) fn lead(&self) -> &'c Sections {
+        self.sections(self.basis(), self.part()).unwrap_or(&self.comparison.all)
+    }
+
+    /// The discovery half's, where the headline numbers are the confirmation half's.
+    pub(crate) fn beside(&self) -> Option<&'c Sections> {
+        self.sections(self.basis(), Part::Discovery).filter(|_| self.part() == Part::Confirmation)
+    }
+
+    /// The headline documents on a basis.
+    pub(crate) fn on(&self, basis: Basis) -> Option<&'c Sections> {
+        self.sections(basis, self.part())
+    }
+
+    /// Every set of numbers with its basis and documents, the headline numbers first.
+    pub(crate) fn sets(&self) -> Vec<(Basis, Part, &'c Sections)> {
+        let bases = [Some(self.basis()), self.other_basis()];
+        let every = bases.into_iter().flatten().flat_map(|basis| Part::EVERY.map(|part| (basis, part)));
+        let found = every.filter_map(|(basis, part)| Some((basis, part, self.sections(basis, part)?)));
+        let mut sets: Vec<_> = found.collect();
+        sets.sort_by_key(|(basis, part, _)| (*basis, *part) != (self.basis(), self.part()));
+        sets
     }
 
     /// The run with this role.
@@ -51,13 +159,13 @@ impl<'c> View<'c> {
 
     /// One model's summary on the joined tokens.
     pub(crate) fn summary(&self, role: Role) -> Option<&'c ModelSummary> {
-        self.comparison.all.overall.models.iter().find(|summary| summary.role == role)
+        self.lead().overall.models.iter().find(|summary| summary.role == role)
     }
 
     /// A model's expected calibration error on the comparison's basis.
     pub(crate) fn calibration_error(&self, role: Role) -> Option<Estimate> {
-        let found = self.comparison.all.reliability.iter().find(|found| found.role == role)?;
-        let diagram = match self.comparison.setup.basis {
+        let found = self.lead().reliability.iter().find(|found| found.role == role)?;
+        let diagram = match self.basis() {
             Basis::AsScored => Some(&found.as_scored),
             Basis::Calibrated => found.calibrated.as_ref(),
         };
@@ -66,16 +174,30 @@ impl<'c> View<'c> {
 
     /// The summary of one pair.
     pub(crate) fn pair(&self, first: Role, second: Role) -> Option<&'c PairSummary> {
-        self.comparison.all.overall.pairs.iter().find(|pair| pair.first == first && pair.second == second)
+        pair_of(self.lead(), first, second)
     }
 
     /// Whether the differences of this comparison carry intervals.
     pub(crate) fn has_intervals(&self) -> bool {
-        let pairs =
-            self.comparison.all.overall.pairs.iter().filter_map(|pair| estimate(pair.mean_delta_nats));
-        let rows = self.comparison.all.categories.iter().filter_map(|row| row.delta_nats);
+        let pairs = self.lead().overall.pairs.iter().filter_map(|pair| estimate(pair.mean_delta_nats));
+        let rows = self.lead().categories.iter().filter_map(|row| row.delta_nats);
         pairs.chain(rows).any(|estimate| estimate.interval.is_some())
     }
+}
+
+/// The summary of one pair in some sections.
+pub(crate) fn pair_of(sections: &Sections, first: Role, second: Role) -> Option<&PairSummary> {
+    sections.overall.pairs.iter().find(|pair| pair.first == first && pair.second == second)
+}
+
+/// Whether a number was tested and holds at q < 0.05: what is marked.
+pub(crate) fn holds(test: Option<Test>) -> bool {
+    test.is_some_and(|test| test.q_value < MARKED_BELOW)
+}
+
+/// The row of another table that is of the same group.
+pub(crate) fn row_named<'r>(rows: &'r [DeltaRow], name: &str) -> Option<&'r DeltaRow> {
+    rows.iter().find(|row| row.name == name)
 }
 
 /// An estimate that may be absent, whichever way its field says so.

@@ -17,8 +17,8 @@ use crate::regression::Regression;
 use crate::reliability::ReliabilitySums;
 use crate::rows::{delta_rows, empty_row, sort_by_delta};
 use crate::{
-    Accumulator, ByHalf, CheckedJoin, CompareError, Comparison, DeltaRow, DocumentRows, Estimate, Rules, Sections,
-    Setup, SetupModel,
+    Accumulator, ByHalf, CheckedJoin, CompareError, Comparison, DeltaRow, DocumentRows, Estimate, Rules,
+    Sections, Setup, SetupModel,
 };
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::view::View;
 /// Three panels of bars on one scale.
 pub fn brackets(comparison: &Comparison) -> Figure {
     let view = View::new(comparison);
-    let brackets = &comparison.all.brackets;
+    let brackets = &view.lead().brackets;
     let panel = |title, heading, rows, tokens| DeltaPanel { title: Some(title), heading, rows, tokens };
     let panels = [
         panel("Tokens made only of closing brackets", "Token", &brackets.by_token[..], true),

@@ -11,8 +11,7 @@ use crate::view::View;
 /// Horizontal bars of ΔLoss by category, in the order of the comparison: where a wins most comes first.
 pub fn categories(comparison: &Comparison) -> Figure {
     let view = View::new(comparison);
-    let panel =
-        DeltaPanel { title: None, heading: "Category", rows: &comparison.all.categories, tokens: false };
+    let panel = DeltaPanel { title: None, heading: "Category", rows: &view.lead().categories, tokens: false };
     let mut panels = DeltaPanels::new(view, std::slice::from_ref(&panel));
     let mut svg = Svg::default();
     let bottom = panels.draw(&mut svg, 0.0, &panel);

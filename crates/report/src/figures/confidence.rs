@@ -4,11 +4,14 @@ use deltaloss_records::Role;
 use deltaloss_stats::{Comparison, ConfidenceCell, ConfidenceRow};
 
 use super::Figure;
-use super::marks::{cut_label, draw_faint_key, draw_marker, draw_whisker, draw_winners, faint_if};
+use super::marks::{
+    MARK_KEY, cut_label, draw_faint_key, draw_marked, draw_marker, draw_whisker, draw_winners, faint_if,
+    mark_width,
+};
 use crate::format;
 use crate::scale::{Linear, extent};
 use crate::svg::{Anchor, BOLD, Svg, TEXT, WIDTH, width_of};
-use crate::view::{FEW_TOKENS, View, estimate, value};
+use crate::view::{FEW_TOKENS, View, estimate, holds, value};
 
 const HEADER: f64 = 66.0;
 const GROUP_GAP: f64 = 8.0;
@@ -30,12 +33,14 @@ struct Layout<'v> {
     has_faint: bool,
     /// Whether some mark lies beyond the axis.
     reaches_beyond: bool,
+    /// Whether some number was tested.
+    has_tests: bool,
 }
 
 /// Paired dots, one row per pair of thresholds, grouped by c: filled for (a, b), hollow for (placebo, b).
 pub fn confidence(comparison: &Comparison) -> Figure {
     let view = View::new(comparison);
-    let rows = &comparison.all.confidence;
+    let rows = &view.lead().confidence;
     let mut svg = Svg::default();
     let layout = Layout::new(view, rows);
     let mut y = HEADER;
@@ -69,7 +74,7 @@ impl<'v> Layout<'v> {
         };
         let tokens = widest(&|cell| format::count(cell.tokens), "tokens").min(WIDEST_NUMBER);
         let deltas = widest(&|cell| shown_delta(cell), "Δ nats").min(WIDEST_NUMBER);
-        let block = deltas + 8.0 + tokens;
+        let block = deltas + mark_width() + 8.0 + tokens;
         let columns = [WIDTH - block - GAP, WIDTH].map(|end| [end - tokens - 8.0, end]);
         let plot = [LABELS, WIDTH - 2.0 * (block + GAP)];
         let axis = axis_of(&cells().collect::<Vec<_>>(), plot);
@@ -81,6 +86,7 @@ impl<'v> Layout<'v> {
             widths: [deltas, tokens],
             row: if view.has_placebo() { 27.0 } else { 22.0 },
             has_faint: cells().any(|cell| cell.tokens < FEW_TOKENS && value(cell.delta_nats).is_some()),
+            has_tests: cells().any(|cell| cell.delta_test.is_some()),
             reaches_beyond: cells().filter_map(|cell| value(cell.delta_nats)).any(|delta| !axis.holds(delta)),
         }
     }
@@ -118,7 +124,8 @@ impl<'v> Layout<'v> {
         for (cell, [delta, tokens]) in [row.a_confident, row.b_confident].into_iter().zip(self.columns) {
             let count = format::count(cell.tokens);
             let class = if cell.tokens < FEW_TOKENS { "dl-soft" } else { "" };
-            svg.text_within([delta, baseline], Anchor::End, class, &shown_delta(&cell), self.widths[0]);
+            let marked = holds(cell.delta_test);
+            draw_marked(svg, [delta, baseline], class, &shown_delta(&cell), marked, self.widths[0]);
             svg.text_within([tokens, baseline], Anchor::End, "dl-soft", &count, self.widths[1]);
         }
         svg.line([self.plot[0], middle], [self.plot[1], middle], "dl-grid");
@@ -172,6 +179,10 @@ impl<'v> Layout<'v> {
         for (role, hollow, text) in lines {
             svg.marker(role, [6.0, y - 4.5], 4.4, hollow);
             svg.text_within([20.0, y], Anchor::Start, "dl-soft", &text, WIDTH - 20.0);
+            y += 20.0;
+        }
+        if self.has_tests {
+            svg.text([20.0, y], Anchor::Start, "dl-soft", MARK_KEY);
             y += 20.0;
         }
         if self.has_faint {

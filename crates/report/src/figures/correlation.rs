@@ -28,7 +28,7 @@ const LARGEST_SIDE: f64 = 300.0;
 /// One panel per pair of models, three in a row, on one colour scale.
 pub fn correlation(comparison: &Comparison, weighing: Weighing) -> Figure {
     let view = View::new(comparison);
-    let pairs = &comparison.all.correlation;
+    let pairs = &view.lead().correlation;
     let mut svg = Svg::default();
     let columns = pairs.len().clamp(1, 3);
     let cell = (WIDTH + GAP) / columns as f64;

@@ -3,12 +3,14 @@
 use deltaloss_records::Role;
 use deltaloss_stats::{DeltaRow, Estimate};
 
-use super::marks::{draw_faint_key, draw_marker, draw_whisker, draw_winners, faint_if};
+use super::marks::{
+    MARK_KEY, draw_faint_key, draw_marked, draw_marker, draw_whisker, draw_winners, faint_if, mark_width,
+};
 use crate::escape;
 use crate::format;
 use crate::scale::{Linear, extent};
 use crate::svg::{Anchor, Svg, TEXT, WIDTH, width_of};
-use crate::view::{FEW_TOKENS, View, delta_of, estimate, value};
+use crate::view::{FEW_TOKENS, View, delta_of, estimate, holds, value};
 
 const ROW: f64 = 24.0;
 const BAR: f64 = 12.0;
@@ -30,6 +32,8 @@ pub(super) struct DeltaPanels<'v> {
     has_faint: bool,
     /// Whether some number lies beyond the axis.
     reaches_beyond: bool,
+    /// Whether some number was tested.
+    has_tests: bool,
 }
 
 /// One panel of bars.
@@ -58,14 +62,25 @@ impl<'v> DeltaPanels<'v> {
         let values =
             widest(&mut rows().filter_map(delta_of).map(|delta| width_of(&format::delta(delta), false)));
         let count_end = label_width + GAP + counts.max(width_of("tokens", false)).min(WIDEST_COUNT);
-        let bars = [count_end + GAP + 4.0, WIDTH - values.max(width_of("Δ nats", false)) - GAP];
+        let values = (values + mark_width()).max(width_of("Δ nats", false));
+        let bars = [count_end + GAP + 4.0, WIDTH - values - GAP];
         let axis = axis_of(&rows().collect::<Vec<_>>(), bars);
         let has_faint = rows().any(|row| row.tokens < FEW_TOKENS && delta_of(row).is_some());
         let reaches_beyond = rows()
             .flat_map(|row| [delta_of(row), value(row.placebo_delta_nats)])
             .flatten()
             .any(|delta| !axis.holds(delta));
-        DeltaPanels { view, label_width, count_end, axis, code_labels: false, has_faint, reaches_beyond }
+        let has_tests = rows().any(|row| row.delta_test.is_some());
+        DeltaPanels {
+            view,
+            label_width,
+            count_end,
+            axis,
+            code_labels: false,
+            has_faint,
+            reaches_beyond,
+            has_tests,
+        }
     }
 
     /// Draws a panel from `top` down; returns where it ends.
@@ -108,6 +123,10 @@ impl<'v> DeltaPanels<'v> {
             let placebo = self.view.label(Role::Placebo);
             let text = format!("placebo: loss of {placebo} − loss of {b}, same tokens");
             svg.text_within([18.0, y], Anchor::Start, "dl-soft", &text, WIDTH - 18.0);
+        }
+        if self.has_tests {
+            y += 20.0;
+            svg.text([0.0, y], Anchor::Start, "dl-soft", MARK_KEY);
         }
         if !self.has_faint {
             return y + 8.0;
@@ -153,7 +172,7 @@ impl<'v> DeltaPanels<'v> {
             svg.text([WIDTH, baseline], Anchor::End, "dl-soft", format::ABSENT);
             return;
         };
-        svg.text([WIDTH, baseline], Anchor::End, "", &format::delta(delta.value));
+        draw_marked(svg, [WIDTH, baseline], "", &format::delta(delta.value), holds(row.delta_test), f64::MAX);
         let placebo = value(row.placebo_delta_nats);
         let bar_middle = if placebo.is_some() { middle - 3.0 } else { middle };
         let class = faint_if(row.tokens < FEW_TOKENS);
@@ -196,6 +215,9 @@ impl<'v> DeltaPanels<'v> {
         );
         if let Some(placebo) = placebo {
             words.push_str(&format!("; placebo {}", format::delta(placebo)));
+        }
+        if let Some(test) = row.delta_test {
+            words.push_str(&format!("; q {}", format::probability(test.q_value)));
         }
         words
     }

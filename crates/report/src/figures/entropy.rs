@@ -18,7 +18,7 @@ const COLUMNS: [(&str, f64); 3] = [("mean", WIDTH - 186.0), ("median", WIDTH - 1
 /// Density curves of all models with mean, median and the share below 0.2 nats in the legend.
 pub fn entropy(comparison: &Comparison) -> Figure {
     let view = View::new(comparison);
-    let models = &comparison.all.entropy;
+    let models = &view.lead().entropy;
     let mut svg = Svg::default();
     let entropies = models.iter().flat_map(|model| model.grid_nats.iter().copied());
     let densities = models.iter().flat_map(|model| model.density_per_nat.iter().copied());

@@ -4,12 +4,38 @@
 use deltaloss_records::Role;
 
 use crate::escape;
+use crate::format::MARK;
 use crate::scale::Linear;
 use crate::svg::{Anchor, BOLD, Svg, cut_to, width_of};
 use crate::view::{FEW_TOKENS, View};
 
 /// Class of what rests on too few tokens to be taken seriously.
 const FAINT: &str = "dl-faint";
+
+/// What [`MARK`] says, in a key.
+pub(super) const MARK_KEY: &str = "* differs from zero at q < 0.05";
+
+/// Room for [`MARK`] behind a number.
+pub(super) fn mark_width() -> f64 {
+    width_of(MARK, false) + 1.0
+}
+
+/// A number that ends before `x` with room for its mark, and the mark where its test holds; the number is cut to
+/// `width`.
+pub(super) fn draw_marked(
+    svg: &mut Svg,
+    [x, y]: [f64; 2],
+    class: &str,
+    number: &str,
+    marked: bool,
+    width: f64,
+) {
+    let end = x - mark_width();
+    svg.text_within([end, y], Anchor::End, class, number, width);
+    if marked {
+        svg.text([end + 1.0, y], Anchor::Start, class, MARK);
+    }
+}
 
 /// The class of a group's marks.
 pub(super) fn faint_if(few: bool) -> &'static str {

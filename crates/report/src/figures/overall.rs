@@ -18,7 +18,7 @@ type Field = fn(&ModelSummary) -> Option<Estimate>;
 /// Dots, one row per model: mean loss on the left, mean entropy on the right.
 pub fn overall(comparison: &Comparison) -> Figure {
     let view = View::new(comparison);
-    let models = &comparison.all.overall.models;
+    let models = &view.lead().overall.models;
     let mut svg = Svg::default();
     let labels =
         models.iter().map(|model| width_of(&view.label(model.role), false)).fold(40.0, f64::max).min(150.0);

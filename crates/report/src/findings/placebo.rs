@@ -3,15 +3,13 @@
 use std::fmt::Display;
 
 use deltaloss_records::Role;
-use deltaloss_stats::DeltaRow;
+use deltaloss_stats::{DeltaRow, Test};
 
-use super::{
-    NAMED, both, deltas, enough_delta, listed, model, ordered, part_of, range_in_words,
-    rows_with_enough_tokens,
-};
+use super::confidence::{deltas, enough_delta, range_in_words};
+use super::{NAMED, both, listed, model, ordered, part_of, rows_with_enough_tokens};
 use crate::format;
 use crate::prose::Prose;
-use crate::view::{FEW_TOKENS, View, value};
+use crate::view::{View, holds, value};
 
 /// Which differences a change of seed does not reach.
 pub(super) fn placebo(view: View<'_>) -> Option<Prose> {
@@ -33,45 +31,43 @@ pub(super) fn placebo(view: View<'_>) -> Option<Prose> {
         prose = prose.then(sentence).text(" ");
     }
     prose = model(prose.text("The placebo, "), view, Role::Placebo).text(", is ");
-    Some(model(prose.text("one retraining of "), view, Role::B).text(": a scale to read by, not a test."))
+    Some(model(prose.text("one retraining of "), view, Role::B).text(
+        ": the test of a difference covers the choice of documents, not what yet another seed would do.",
+    ))
 }
 
-/// The categories whose difference is larger than any between the twins.
+/// The categories whose difference is not that of the twins.
 fn categories(view: View<'_>) -> Option<Prose> {
-    let all = rows_with_enough_tokens(&view.comparison.all.categories);
-    let rows: Vec<(&DeltaRow, f64)> =
-        all.into_iter().filter(|(row, _)| value(row.placebo_delta_nats).is_some()).collect();
-    let placebo = rows.iter().filter_map(|(row, _)| value(row.placebo_delta_nats));
-    let largest = placebo.map(f64::abs).reduce(f64::max)?;
-    let (wins, losses) = (ordered(&rows, |delta| delta < -largest), ordered(&rows, |delta| delta > largest));
-    let beyond = wins.len() + losses.len();
-    let lead = if beyond == 0 { "Within the placebo" } else { "Beyond the placebo" };
-    let count = match beyond {
-        0 => format!(": none of {} category differences exceeds ", rows.len()),
-        1 => format!(": 1 of {} category differences exceeds ", rows.len()),
-        _ => format!(": {beyond} of {} category differences exceed ", rows.len()),
-    };
-    let prose = Prose::new()
-        .strong(lead)
-        .text(count)
-        .text(format!("{}, the largest between ", format::nats(largest)));
-    let prose = model(model(prose, view, Role::B).text(" and its twin "), view, Role::Placebo).text(".");
-    if beyond == 0 {
-        return Some(prose);
+    let all = rows_with_enough_tokens(&view.lead().categories);
+    // Each with the difference of the two, which is what is tested.
+    let tested: Vec<(&DeltaRow, f64)> = all
+        .into_iter()
+        .filter(|(row, _)| row.difference_test.is_some())
+        .filter_map(|(row, _)| Some((row, value(row.difference_nats)?)))
+        .collect();
+    if tested.is_empty() {
+        return None;
     }
-    let prose = match (wins.is_empty(), losses.is_empty()) {
-        (false, false) => {
-            let a =
-                model(prose.text(" "), view, Role::A).text(" is ahead in ").then(named(wins.len(), &wins));
-            model(a.text("; "), view, Role::B).text(" in ").then(named(losses.len(), &losses))
-        }
-        (a_wins_none, _) => {
-            let (role, rows) = if a_wins_none { (Role::B, &losses) } else { (Role::A, &wins) };
-            let count = if beyond == 1 { "it".to_owned() } else { format!("all {beyond}") };
-            model(prose.text(" "), view, role).text(" is ahead in ").then(named(count, rows))
-        }
+    let shown: Vec<_> = tested.iter().copied().filter(|(row, _)| holds(row.difference_test)).collect();
+    let (wins, losses) = (ordered(&shown, |delta| delta < 0.0), ordered(&shown, |delta| delta > 0.0));
+    let lead = if shown.is_empty() { "Within the placebo" } else { "Beyond the placebo" };
+    let part = part_of(shown.len(), tested.len(), ["category tested", "categories tested"]);
+    let prose = Prose::new().strong(lead).text(format!(": in {part}, Δ differs from that between "));
+    let prose = model(model(prose, view, Role::B).text(" and its twin "), view, Role::Placebo)
+        .text(" at q\u{a0}<\u{a0}0.05.");
+    let side = |prose: Prose, role, rows: &[(&DeltaRow, f64)]| {
+        model(prose, view, role).text(" in ").then(named(rows.len(), rows))
     };
-    Some(prose.text("."))
+    let favours = || Prose::new().text(" Beyond what the twin does, the difference favours ");
+    Some(match (wins.is_empty(), losses.is_empty()) {
+        (true, true) => prose,
+        (false, true) => prose.then(side(favours(), Role::A, &wins)).text("."),
+        (true, false) => prose.then(side(favours(), Role::B, &losses)).text("."),
+        (false, false) => {
+            let a = side(favours(), Role::A, &wins).text("; ");
+            prose.then(side(a, Role::B, &losses)).text(".")
+        }
+    })
 }
 
 /// `5, most on X (−0.320), Y (−0.210) and Z (−0.090)`.
@@ -85,33 +81,48 @@ fn named(count: impl Display, rows: &[(&DeltaRow, f64)]) -> Prose {
 fn mean_losses(view: View<'_>) -> Option<Prose> {
     let ours = value(view.pair(Role::A, Role::B)?.mean_delta_nats)?;
     let placebo = value(view.pair(Role::Placebo, Role::B)?.mean_delta_nats)?;
-    let (ours, placebo) = (format::nats(ours.abs()), format::nats(placebo.abs()));
-    Some(
-        Prose::new()
-            .text("In mean loss ")
-            .then(both(view))
-            .text(format!(" differ by {ours}, the twins by {placebo}.")),
-    )
+    let prose = Prose::new().text("In mean loss ").then(both(view)).text(format!(
+        " differ by {}, the twins by {}",
+        format::nats(ours.abs()),
+        format::nats(placebo.abs())
+    ));
+    Some(match view.lead().overall.placebo_difference {
+        None => prose.text("."),
+        Some(found) => prose.text(format!(
+            "; Δ less the placebo’s is {}.",
+            format::NumberFormat::Delta.write_estimate(Some(found.mean_delta_nats))
+        )),
+    })
 }
 
 /// Confident tokens of the placebo beside those of a.
 fn confidence(view: View<'_>) -> Option<Prose> {
-    let rows = &view.comparison.all.confidence;
-    let pairs: Vec<(f64, f64)> = rows
+    let rows = &view.lead().confidence;
+    let tested: Vec<(f64, Option<Test>)> = rows
         .iter()
-        .filter_map(|row| Some((enough_delta(row.a_confident)?, enough_delta(row.placebo_confident?)?)))
+        .filter(|row| enough_delta(row.a_confident).is_some())
+        .filter(|row| row.placebo_confident.and_then(enough_delta).is_some())
+        .filter_map(|row| row.a_difference)
+        .filter(|found| found.delta_test.is_some())
+        .filter_map(|found| Some((value(found.delta_nats)?, found.delta_test)))
         .collect();
-    if pairs.is_empty() {
+    if tested.is_empty() {
         return None;
     }
-    let lower = pairs.iter().filter(|(ours, placebo)| ours < placebo).count();
     let placebo = deltas(rows, |row| row.placebo_confident);
     let prose = model(Prose::new().text("Where "), view, Role::Placebo).text(" is confident and ");
     let prose = model(prose, view, Role::B).text(" is not, Δ\u{a0}=\u{a0}");
     let prose = model(model(prose, view, Role::Placebo).text(" − "), view, Role::B);
-    let prose = prose.text(format!(" {}; ", range_in_words(&placebo)));
-    Some(model(prose, view, Role::A).text(format!(
-        " in its place has the lower Δ at {} where both have at least {FEW_TOKENS} tokens.",
-        part_of(lower, pairs.len(), ["pair", "pairs"])
-    )))
+    let prose = prose.text(format!(
+        " {}: what choosing tokens by entropy does of itself. With ",
+        range_in_words(&placebo)
+    ));
+    let lower = tested.iter().filter(|(delta, test)| *delta < 0.0 && holds(*test)).count();
+    let higher = tested.iter().filter(|(delta, test)| *delta > 0.0 && holds(*test)).count();
+    let part = |count| part_of(count, tested.len(), ["pair tested", "pairs tested"]);
+    let mut text = format!(" in its place Δ is lower at {}", part(lower));
+    if higher > 0 {
+        text.push_str(&format!(" and higher at {higher}"));
+    }
+    Some(model(prose, view, Role::A).text(format!("{text} (q\u{a0}<\u{a0}0.05).")))
 }

@@ -1,8 +1,9 @@
-//! The grids of the correlation figures as tables.
+//! Correlations of losses, and the grids of their figures as tables.
 
-use deltaloss_stats::{Comparison, Heatmap, PairCorrelation};
+use deltaloss_stats::{Comparison, Heatmap, PairCorrelation, Sections};
 
-use crate::format::NumberFormat::Significant;
+use super::of_sets;
+use crate::format::NumberFormat::{Nats, Significant};
 use crate::table::{Cell, Column, Kind, Table};
 use crate::view::View;
 
@@ -13,6 +14,44 @@ pub enum Weighing {
     Vocabulary,
     /// Each occurrence lies at its own losses.
     Occurrences,
+}
+
+/// Correlations of every pair of models.
+pub fn correlation(comparison: &Comparison) -> Table {
+    let view = View::new(comparison);
+    let columns = vec![
+        Column::new("x", "x", Kind::Text),
+        Column::new("y", "y", Kind::Text),
+        Column::new("pearson_vocabulary", "r, vocabulary entries", Kind::Estimate(Nats)),
+        Column::new("pearson_vocabulary_weighted", "r, entries weighted by count", Kind::Estimate(Nats)),
+        Column::new("pearson_occurrences", "r, occurrences", Kind::Estimate(Nats)),
+        Column::new("spearman_occurrences", "Spearman’s ρ, occurrences", Kind::Estimate(Nats)),
+        Column::new("vocabulary_entries", "Vocabulary entries", Kind::Count),
+        Column::new("tokens_outside_grid_vocabulary", "Outside the grid, entries", Kind::Count)
+            .only_in_file(),
+        Column::new("tokens_outside_grid_occurrences", "Outside the grid, occurrences", Kind::Count)
+            .only_in_file(),
+    ];
+    let rows = |sections: &Sections| {
+        let pairs = sections.correlation.iter();
+        pairs
+            .map(|pair| {
+                vec![
+                    Cell::Text(view.label(pair.x)),
+                    Cell::Text(view.label(pair.y)),
+                    Cell::estimate(pair.pearson_vocabulary),
+                    Cell::estimate(pair.pearson_vocabulary_weighted),
+                    Cell::estimate(pair.pearson_occurrences),
+                    Cell::estimate(pair.spearman_occurrences),
+                    Cell::Count(Some(pair.vocabulary_entries)),
+                    Cell::Count(Some(pair.heatmap_vocabulary.outside)),
+                    Cell::Count(Some(pair.heatmap_occurrences.outside)),
+                ]
+            })
+            .collect()
+    };
+    let caption = "Correlation of the models’ losses, four ways.".into();
+    of_sets(view, "correlation", caption, columns, rows)
 }
 
 /// The filled cells of every pair's grid, one row a cell.
@@ -29,7 +68,7 @@ pub fn correlation_grid(comparison: &Comparison, weighing: Weighing) -> Table {
         Column::new("tokens", "Tokens", Kind::Count),
     ];
     let mut rows = Vec::new();
-    for pair in &comparison.all.correlation {
+    for pair in &view.lead().correlation {
         let (heatmap, x, y) = (weighing.grid_of(pair), view.label(pair.x), view.label(pair.y));
         for (cell, tokens) in filled_cells(heatmap) {
             let mut row = vec![Cell::Text(x.clone()), Cell::Text(y.clone())];
@@ -42,7 +81,8 @@ pub fn correlation_grid(comparison: &Comparison, weighing: Weighing) -> Table {
         Weighing::Vocabulary => ("correlation_grid_vocabulary", "vocabulary entries"),
         Weighing::Occurrences => ("correlation_grid_occurrences", "occurrences"),
     };
-    Table { name, caption: format!("Filled cells of the grid of {what}."), columns, rows, is_data: true }
+    let caption = format!("Filled cells of the grid of {what}.");
+    Table { name, caption, columns, rows, more_rows: Vec::new(), is_data: true }
 }
 
 impl Weighing {

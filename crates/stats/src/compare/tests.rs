@@ -4,8 +4,8 @@ use deltaloss_records::{JoinedDocument, Role};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{ConfidenceCell, RESULTS_SCHEMA};
 use crate::testing::{FOUR, any_join, close, clustered, compared, join_of, model_mut};
+use crate::{ConfidenceCell, RESULTS_SCHEMA};
 
 fn compare_all(joined: &Joined) -> Comparison {
     compared(joined, &Options::default())
@@ -160,12 +160,7 @@ proptest! {
 }
 
 /// The comparison from the join's documents dealt to parts, each with accumulators of its own, merged in an order.
-fn in_parts(
-    joined: &Joined,
-    options: &Options,
-    part_of: &dyn Fn(usize) -> usize,
-    order: &[usize],
-) -> ByHalf {
+fn in_parts(joined: &Joined, options: &Options, part_of: &dyn Fn(usize) -> usize, order: &[usize]) -> ByHalf {
     let rules = Rules::builtin();
     let categories = classify_rows(joined, &rules).unwrap();
     let join = CheckedJoin::new(joined).unwrap();
@@ -184,7 +179,8 @@ fn in_parts(
     each(&mut |part, rows| parts[part].add_document(rows));
     let mut first = FirstPass::new(&roles, &rules, options).unwrap();
     order.iter().for_each(|&part| first.merge(parts[part].clone()));
-    let mut seconds: Vec<SecondPass> = order.iter().map(|_| first.second_pass(&join.a().run.window)).collect();
+    let mut seconds: Vec<SecondPass> =
+        order.iter().map(|_| first.second_pass(&join.a().run.window)).collect();
     each(&mut |part, rows| seconds[part].add_document(rows));
     let mut second = first.second_pass(&join.a().run.window);
     order.iter().for_each(|&part| second.merge(seconds[part].clone()));
