@@ -139,13 +139,15 @@ fn compare_in_pieces(
                     || writer.write(&joined, first_document, &categories, &depths),
                     || {
                         let passes = first_passes.iter_mut();
-                        passes.map(|pass| pass.add_join(&joined, first_document, &categories)).collect()
+                        passes
+                            .map(|pass| pass.add_join(&joined, first_document, &categories))
+                            .collect::<Result<(), CompareError>>()
                     },
                 )
             },
         );
         written?;
-        let _: Vec<()> = added?;
+        added?;
         piece = next?;
         first_document = next_document;
     }

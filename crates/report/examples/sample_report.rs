@@ -1,6 +1,6 @@
 //! Writes the sample report, to look at it: `cargo run --release -p deltaloss-report --example sample_report -- OUT [KIND]`.
 //!
-//! KIND is `post` (the default), `intervals`, `few`, `one-pair`, `identical`, `empty`, `hostile` or `extreme`; or
+//! KIND is `post` (the default), `intervals`, `halves`, `few`, `one-pair`, `identical`, `empty`, `hostile` or `extreme`; or
 //! `from RESULTS.json`, to write the report of a comparison that was computed before.
 #![allow(clippy::print_stdout, reason = "an example shows what it made")]
 
@@ -18,6 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let comparison = match arguments.next().as_deref() {
         None | Some("post") => sample::comparison(),
         Some("from") => read(&arguments.next().ok_or("name the results.json after `from`")?)?,
+        Some("halves") => sample::halves(),
         Some("few") => sample::few(),
         Some("intervals") => sample::with_intervals(),
         Some("one-pair") => sample::one_pair(),

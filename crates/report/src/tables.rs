@@ -40,16 +40,15 @@ pub fn tables(comparison: &Comparison) -> Vec<Table> {
         brackets_by_count(comparison),
         brackets_by_depth(comparison),
         entropy(comparison),
-        entropy_pairs(comparison),
         entropy_density(comparison),
         confidence(comparison),
-        reliability(comparison),
     ];
     if comparison.calibrated.is_some() {
         let of_calibration = [calibration, calibration_deltas, calibration_confidence];
         tables.extend(of_calibration.map(|table| table(comparison)));
     }
-    tables.extend([held_fixed, held_fixed_slopes].map(|table| table(comparison)));
+    let others = [entropy_pairs, reliability, held_fixed, held_fixed_slopes].map(|table| table(comparison));
+    tables.extend(others.into_iter().filter(|table| !table.rows.is_empty()));
     tables
 }
 

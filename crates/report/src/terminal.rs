@@ -185,9 +185,13 @@ mod tests {
 
     #[test]
     fn fits_eighty_columns() {
-        for comparison in
-            [sample::comparison(), sample::with_intervals(), sample::one_pair(), sample::hostile()]
-        {
+        for comparison in [
+            sample::comparison(),
+            sample::with_intervals(),
+            sample::halves(),
+            sample::one_pair(),
+            sample::hostile(),
+        ] {
             let text = terminal_summary(&comparison, 80);
             for line in text.lines() {
                 assert!(columns_of(line) <= 80, "{line}");
@@ -205,6 +209,19 @@ mod tests {
             line.split_whitespace().collect::<Vec<_>>(),
             ["Digits", "50,986", "1.670", "1.760", "−0.090", "−0.018"]
         );
+    }
+
+    #[test]
+    fn what_holds_is_marked_on_both_bases() {
+        let text = terminal_summary(&sample::halves(), 80);
+        assert!(text.contains("Confirmation half: 2,502 documents, 436,993 tokens.\n"), "{text}");
+        assert!(text.contains("Δ = sparse − dense, as scored: +0.015 [+0.011, +0.019]\n"), "{text}");
+        assert!(text.contains("Δ = sparse − dense, calibrated: +0.007 [+0.003, +0.011]\n"), "{text}");
+        let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap();
+        assert!(line("Digits").contains("  −0.080*  [−0.085, −0.075]   −0.018"), "{text}");
+        assert!(line("Punctuation").contains("  −0.015   [−0.019, −0.011]   +0.002"), "{text}");
+        assert!(text.ends_with("* differs from zero at q < 0.05 (Benjamini–Hochberg)\n"), "{text}");
+        assert!(!terminal_summary(&sample::with_intervals(), 80).contains('*'));
     }
 
     #[test]

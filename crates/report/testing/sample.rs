@@ -11,6 +11,11 @@ use deltaloss_stats::{
     ReliabilityDiagram, Sections, Setup, SetupModel,
 };
 
+#[path = "halves.rs"]
+mod halves;
+
+pub(crate) use halves::halves;
+
 /// Role, label, mean loss, mean and median entropy, parameters, non-zero parameters.
 type Model = (Role, &'static str, f64, f64, f64, u64, u64);
 

@@ -10,12 +10,14 @@ use crate::scale::Linear;
 use crate::svg::{Anchor, Svg, TEXT, WIDTH};
 use crate::view::{FEW_TOKENS, View};
 
-const GAP: f64 = 34.0;
+const GAP: f64 = 20.0;
 const PANEL: f64 = (WIDTH - GAP) / 2.0;
 /// Left of the plot, for its axis.
-const LEFT: f64 = 42.0;
+const LEFT: f64 = 48.0;
+/// Right of it, for half of the last number.
+const RIGHT: f64 = 13.0;
 const TITLE: f64 = 28.0;
-const PLOT: f64 = PANEL - LEFT;
+const PLOT: f64 = PANEL - LEFT - RIGHT;
 /// Height of the strip with the numbers of tokens.
 const STRIP: f64 = 44.0;
 const STRIP_GAP: f64 = 26.0;
@@ -66,7 +68,7 @@ fn diagrams(model: &Reliability) -> impl Iterator<Item = (Look, &ReliabilityDiag
 }
 
 fn draw_panel(svg: &mut Svg, [left, top]: [f64; 2], view: View<'_>, model: &Reliability) {
-    let x = Linear::new([0.0, 1.0], [left + LEFT, left + PANEL]);
+    let x = Linear::new([0.0, 1.0], [left + LEFT, left + LEFT + PLOT]);
     let y = Linear::new([0.0, 1.0], [top + TITLE + PLOT, top + TITLE]);
     svg.text_within([left, top + TEXT], Anchor::Start, "dl-bold", &view.label(model.role), PANEL);
     for tick in [0.0, 0.2, 0.4, 0.6, 0.8, 1.0] {
@@ -78,7 +80,7 @@ fn draw_panel(svg: &mut Svg, [left, top]: [f64; 2], view: View<'_>, model: &Reli
     }
     svg.line([x.at(0.0), y.at(0.0)], [x.at(1.0), y.at(0.0)], "dl-axis");
     svg.line([x.at(0.0), y.at(0.0)], [x.at(1.0), y.at(1.0)], "dl-diagonal");
-    svg.text_upwards([left + TEXT - 3.0, y.at(0.5)], "dl-soft", "accuracy", PLOT);
+    svg.text_upwards([left + TEXT - 2.0, y.at(0.5)], "dl-soft", "accuracy", PLOT);
     for (look, diagram) in diagrams(model) {
         draw_curve(svg, [x, y], model.role, look, diagram);
     }

@@ -11,6 +11,7 @@ fn every_sample() -> Vec<Comparison> {
     vec![
         sample::comparison(),
         sample::with_intervals(),
+        sample::halves(),
         sample::few(),
         sample::one_pair(),
         sample::identical(),
@@ -200,6 +201,36 @@ fn bars_point_to_the_winner_and_carry_numbers() {
     assert_eq!(svg.matches("class=\"dl-whisker\"").count(), 0);
     let whiskers = categories(&sample::with_intervals()).to_svg().matches("class=\"dl-whisker\"").count();
     assert_eq!(whiskers, 19 * 3);
+}
+
+#[test]
+fn reliability_is_drawn_for_every_model_and_told_apart_without_colour() {
+    assert_eq!(reliability(&sample::comparison()), None, "there is no bin to draw");
+    let svg = reliability(&sample::halves()).unwrap().to_svg();
+    // Fourteen bins with tokens: hollow as scored, filled calibrated; one of each in the key.
+    for (model, key) in [("a", 1), ("b", 0), ("benchmark", 0), ("placebo", 0)] {
+        for look in ["hollow", "fill"] {
+            let marks = svg.matches(&format!("class=\"{look}-{model} dl-mark\"")).count();
+            assert_eq!(marks, 14 + key, "{look} {model}");
+        }
+        let lines = svg.matches(&format!("class=\"dl-curve line-{model}\"")).count();
+        let dashed = svg.split("<path ").filter(|path| {
+            path.contains(&format!("class=\"dl-curve line-{model}\"")) && path.contains("stroke-dasharray")
+        });
+        assert_eq!((lines, dashed.count()), (2 + 2 * key, 1 + key), "{model}");
+    }
+    // The bin of 40 tokens is faint, as scored and calibrated.
+    assert_eq!(svg.matches("<g class=\"dl-faint\">").count(), 4 * 2);
+    assert!(svg.contains("calibrated, probability above 0.933 to 1.000: 131,000 tokens"));
+    assert_eq!(svg.matches(">tokens by bin, at most 131,000<").count(), 4);
+}
+
+#[test]
+fn what_holds_is_marked_beside_its_number() {
+    let svg = categories(&sample::halves()).to_svg();
+    assert_eq!(svg.matches(">*<").count(), 12);
+    assert_eq!(svg.matches(">* differs from zero at q &lt; 0.05<").count(), 1);
+    assert!(!categories(&sample::with_intervals()).to_svg().contains(">*"));
 }
 
 /// The places of the vertical lines of an axis' ticks.

@@ -22,7 +22,7 @@ pub(super) fn calibration(view: View<'_>) -> Option<Prose> {
         ));
     };
     let write = |estimate| NumberFormat::Delta.write_estimate(Some(estimate));
-    let prose = Prose::new().strong("Calibrated").text(temperatures(view)).text(format!(
+    let prose = Prose::new().strong("Calibrated").then(temperatures(view)).text(format!(
         ", Δ over all tokens is {}; as scored it is {}.",
         write(again.mean_delta_nats),
         write(pair.mean_delta_nats)
@@ -35,15 +35,15 @@ pub(super) fn calibration(view: View<'_>) -> Option<Prose> {
 }
 
 /// `, with the logits of sparse divided by 1.021 and those of dense by 0.9734`.
-fn temperatures(view: View<'_>) -> String {
+fn temperatures(view: View<'_>) -> Prose {
     let of = |role| view.model(role).and_then(|model| model.run.temperature).map(format::significant);
     match (of(Role::A), of(Role::B)) {
-        (Some(a), Some(b)) => format!(
-            ", with the logits of {} divided by {a} and those of {} by {b}",
-            view.label(Role::A),
-            view.label(Role::B)
-        ),
-        _ => String::new(),
+        (Some(a), Some(b)) => {
+            let prose = model(Prose::new().text(", with the logits of "), view, Role::A);
+            model(prose.text(format!(" divided by {a} and those of ")), view, Role::B)
+                .text(format!(" by {b}"))
+        }
+        _ => Prose::new(),
     }
 }
 

@@ -3,6 +3,9 @@
 use deltaloss_records::Role;
 use deltaloss_stats::{Comparison, Equivalence, Estimate};
 
+use super::calibration::calibration;
+use super::confidence::confidence;
+use super::held_fixed::held_fixed;
 use super::placebo::placebo;
 use super::*;
 use crate::sample;
@@ -102,19 +105,87 @@ fn a_side_of_few_categories_is_named_whole() {
 }
 
 #[test]
-fn intervals_of_categories_are_counted() {
-    let text = sentence(categories, &sample::with_intervals());
-    assert!(text.ends_with("The interval excludes zero in 18 of the 19 categories."), "{text}");
-    assert!(!sentence(categories, &sample::comparison()).contains("interval"));
-    let mut comparison = sample::with_intervals();
-    for row in &mut comparison.all.categories[..4] {
-        row.delta_nats = row.delta_nats.map(|delta| Estimate::point(delta.value));
-    }
+fn categories_that_hold_are_counted_with_those_the_discovery_half_agrees_on() {
+    let mut comparison = sample::halves();
     let text = sentence(categories, &comparison);
     assert!(
-        text.ends_with("The interval excludes zero in 14 of the 15 categories that carry one."),
+        text.starts_with("sparse is ahead in 8 of 19 categories, most on Logical operators (−0.310, discovery half −0.330), "),
         "{text}"
     );
+    assert!(
+        text.ends_with("Δ differs from zero at q\u{a0}<\u{a0}0.05 in 12 of the 19 categories tested, always with the sign it has in the discovery half."),
+        "{text}"
+    );
+    // One whose sign was another in the discovery half, and one that was not tested.
+    let discovery = comparison.discovery.as_mut().unwrap();
+    discovery.categories[0].delta_nats = Some(Estimate::point(0.2));
+    comparison.confirmation.as_mut().unwrap().categories[1].delta_test = None;
+    let text = sentence(categories, &comparison);
+    assert!(
+        text.ends_with(
+            "in 11 of the 18 categories tested; in 10 of these it has the same sign in the discovery half."
+        ),
+        "{text}"
+    );
+    assert!(!sentence(categories, &sample::comparison()).contains("q\u{a0}<"), "nothing was tested");
+}
+
+#[test]
+fn headline_numbers_are_of_the_confirmation_half_with_discovery_beside() {
+    let text = sentence(overall, &sample::halves());
+    assert!(text.contains("=\u{a0}+0.015 [+0.011, +0.019] (discovery half: −0.005). The interval"), "{text}");
+    let text = sentence(brackets, &sample::halves());
+    assert!(
+        text.contains("−0.100 where a token holds 1")
+            && text.contains("(discovery half: −0.120, −0.410 and −0.720): sparse"),
+        "{text}"
+    );
+    let text = sentence(confidence, &sample::halves());
+    assert!(
+        text.contains("Δ runs from −2.490 to −0.290")
+            && text.contains("In the discovery half it runs from −2.510 to −0.310."),
+        "{text}"
+    );
+    // Where a half has too few documents everything is about all of them.
+    let mut comparison = sample::halves();
+    comparison.discovery.as_mut().unwrap().intervals.none_because = Some("4 documents hold tokens".into());
+    let text = sentence(overall, &comparison);
+    assert!(text.contains("=\u{a0}+0.005 [+0.001, +0.009]. The interval"), "{text}");
+    let page = crate::report_html(&comparison);
+    assert!(page.contains("discovery and confirmation are not told apart: the discovery half carries no intervals (4 documents hold tokens)."));
+}
+
+#[test]
+fn calibration_says_before_and_after() {
+    let mut comparison = sample::halves();
+    let text = sentence(calibration, &comparison);
+    assert!(
+        text.starts_with("Calibrated, with the logits of sparse divided by 0.9410 and those of dense by 0.9400, Δ over all tokens is +0.007 [+0.003, +0.011]; as scored it is +0.015 [+0.011, +0.019]. On closing brackets it is −0.050, −0.195 and −0.350 where a token holds 1, 2 and 3; as scored −0.100, −0.390 and −0.700. Where sparse is confident and dense is not, Δ runs from −1.245 to −0.145; as scored it runs from −2.490 to −0.290."),
+        "{text}"
+    );
+    // The sentence is the same whichever leads.
+    comparison.setup.basis = deltaloss_records::Basis::Calibrated;
+    assert_eq!(sentence(calibration, &comparison), text);
+    assert!(
+        sentence(overall, &comparison).contains("=\u{a0}+0.007 [+0.003, +0.011] (discovery half: −0.003).")
+    );
+    let text = sentence(calibration, &sample::one_pair());
+    assert!(text.starts_with("Losses are as scored: not every run has a temperature"), "{text}");
+}
+
+#[test]
+fn held_fixed_counts_what_stays() {
+    let mut comparison = sample::halves();
+    let text = sentence(held_fixed, &comparison);
+    assert!(
+        text.starts_with("With the token’s frequency and bracket depth held fixed, 6 of the 11 categories whose Δ differs from that of all tokens"),
+        "{text}"
+    );
+    // A sign that turns does not stay.
+    let found = comparison.confirmation.as_mut().unwrap().held_fixed.as_mut().unwrap();
+    found.pairs[0].categories[0].excess_nats = Some(Estimate::point(0.3));
+    assert!(sentence(held_fixed, &comparison).contains("held fixed, 5 of the 11"));
+    assert_eq!(sentence(held_fixed, &sample::comparison()), "");
 }
 
 #[test]
@@ -188,12 +259,6 @@ fn cells_with_few_tokens_are_neither_quoted_nor_counted() {
     assert!(text.contains("Δ is +0.100: dense is ahead at all 4 such pairs."), "{text}");
     assert!(text.contains("at all 4 pairs where either has 100."), "{text}");
     let beside = sentence(placebo, &comparison);
-    assert!(
-        beside.contains(
-            "runs from −0.410 to −0.130; sparse in its place has the lower Δ at all 4 pairs where both"
-        ),
-        "{beside}"
-    );
     for number in ["3.650", "1.548", "1.477", "5.000", "7.000"] {
         assert!(!text.contains(number) && !beside.contains(number), "{number}: {text} {beside}");
     }
@@ -223,34 +288,44 @@ fn parts_are_counted_as_people_count() {
 }
 
 #[test]
-fn what_is_beyond_the_placebo_comes_first() {
-    let mut comparison = sample::comparison();
+fn what_is_beyond_the_placebo_is_what_was_tested() {
+    let mut comparison = sample::halves();
     let text = sentence(placebo, &comparison);
     assert!(
-        text.starts_with("Beyond the placebo: 13 of 19 category differences exceed 0.048, the largest between dense and its twin dense twin. sparse is ahead in 5, most on Logical operators (−0.320), Compound closing brackets (−0.210) and Digits (−0.090); dense in 8, most on Control flow start (+0.350), "),
+        text.starts_with("Beyond the placebo: in 11 of the 19 categories tested, Δ differs from that between dense and its twin dense twin at q\u{a0}<\u{a0}0.05. Beyond what the twin does, the difference favours sparse in 4, most on Logical operators (−0.269), Compound closing brackets (−0.212) and Closing brackets (−0.076); dense in 7, most on Control flow start (+0.341), "),
         "{text}"
     );
-    assert!(text.contains("In mean loss sparse and dense differ by 0.005, the twins by 0.003."), "{text}");
-    assert!(text.contains("sparse in its place has the lower Δ at all 12 pairs"), "{text}");
-    assert!(text.ends_with("is one retraining of dense: a scale to read by, not a test."), "{text}");
-    for (largest, said) in [
-        (
-            -0.3,
-            "2 of 19 category differences exceed 0.300, the largest between dense and its twin dense twin. sparse is ahead in 1: Logical operators (−0.320); dense in 1: Control flow start (+0.350).",
+    assert!(
+        text.contains(
+            "differ by 0.015, the twins by 0.003; Δ less the placebo’s is +0.012 [+0.008, +0.016]."
         ),
-        (
-            0.33,
-            "1 of 19 category differences exceeds 0.330, the largest between dense and its twin dense twin. dense is ahead in it: Control flow start (+0.350).",
-        ),
-        (
-            0.36,
-            "Within the placebo: none of 19 category differences exceeds 0.360, the largest between dense and its twin dense twin. In mean loss",
-        ),
-    ] {
-        comparison.all.categories[7].placebo_delta_nats = Some(Estimate::point(largest));
-        let text = sentence(placebo, &comparison);
-        assert!(text.contains(said), "{text}");
+        "{text}"
+    );
+    assert!(
+        text.contains("runs from −1.380 to −0.130: what choosing tokens by entropy does of itself. With sparse in its place Δ is lower at all 12 pairs tested (q\u{a0}<\u{a0}0.05)."),
+        "{text}"
+    );
+    assert!(text.ends_with("not what yet another seed would do."), "{text}");
+    let confirmation = comparison.confirmation.as_mut().unwrap();
+    for row in &mut confirmation.categories[1..] {
+        row.difference_test = None;
     }
+    let text = sentence(placebo, &comparison);
+    assert!(
+        text.starts_with("Beyond the placebo: in the only category tested, Δ differs from that between dense and its twin dense twin at q\u{a0}<\u{a0}0.05. Beyond what the twin does, the difference favours sparse in 1: Logical operators (−0.269). In mean"),
+        "{text}"
+    );
+    let confirmation = comparison.confirmation.as_mut().unwrap();
+    let unlikely = confirmation.categories[0].difference_test.as_mut().unwrap();
+    unlikely.q_value = 0.05;
+    let text = sentence(placebo, &comparison);
+    assert!(text.starts_with("Within the placebo: in 0 of 1 category tested, Δ differs"), "{text}");
+    // Without tests nothing is said to be beyond it.
+    let untested = sentence(placebo, &sample::comparison());
+    assert!(
+        untested.starts_with("In mean loss sparse and dense differ by 0.005, the twins by 0.003."),
+        "{untested}"
+    );
     assert!(sentence(placebo, &sample::one_pair()).contains("no placebo"));
 }
 

@@ -9,6 +9,7 @@ fn every_sample() -> Vec<(&'static str, Comparison)> {
     vec![
         ("post", sample::comparison()),
         ("intervals", sample::with_intervals()),
+        ("halves", sample::halves()),
         ("few", sample::few()),
         ("one pair", sample::one_pair()),
         ("identical", sample::identical()),
@@ -103,11 +104,12 @@ fn hostile_text_stays_text() {
 
 #[test]
 fn data_links_hold_the_files() {
-    let comparison = sample::comparison();
-    let page = report_html(&comparison);
-    for table in crate::tables::tables(&comparison) {
-        let link = format!("href=\"data:text/csv;charset=utf-8,{}\"", percent_encode(&table.to_csv()));
-        assert!(page.contains(&link), "{}", table.name);
+    for comparison in [sample::comparison(), sample::halves(), sample::empty()] {
+        let page = report_html(&comparison);
+        for table in crate::tables::tables(&comparison) {
+            let link = format!("href=\"data:text/csv;charset=utf-8,{}\"", percent_encode(&table.to_csv()));
+            assert!(page.contains(&link), "{}", table.name);
+        }
     }
 }
 
@@ -150,9 +152,18 @@ fn intervals_are_missed_until_they_are_there() {
     assert!(!with.contains("carry no intervals") && with.contains("95 % intervals"));
     assert!(with.contains("<span class=\"interval\">[+0.001, +0.009]</span>"));
     assert!(!without.contains("stacked\">"));
+    let tested = report_html(&sample::halves());
     assert!(
-        with.contains("<table class=\"sortable stacked\">\n<caption id=\"table-confidence\">"),
+        tested.contains("<table class=\"sortable stacked\">\n<caption id=\"table-confidence\">"),
         "four columns of intervals"
+    );
+    assert!(
+        tested
+            .contains("−0.310<span class=\"mark\">*</span> <span class=\"interval\">[−0.347, −0.273]</span>")
+    );
+    assert!(
+        tested.contains("−0.040<span class=\"mark\"></span> <span class=\"interval\">"),
+        "not marked, but aligned"
     );
     assert!(
         with.contains("<table class=\"sortable\">\n<caption id=\"table-categories\">"),

@@ -154,15 +154,18 @@ pub(super) fn entropy(view: View<'_>) -> Section {
         "How often each model’s predictive distribution has a given entropy: the area under a curve is one. Further left is sharper. The density is the slope of a smoothed cumulative histogram.",
     );
     let table = tables::entropy(comparison);
-    let blocks = vec![
+    let mut blocks = vec![
         Block::Figure(
             figures::entropy(comparison),
             caption,
             vec![tables::entropy_density(comparison), table.clone()],
         ),
         Block::Table(table),
-        Block::Table(tables::entropy_pairs(comparison)),
     ];
+    let pairs = tables::entropy_pairs(comparison);
+    if !pairs.rows.is_empty() {
+        blocks.push(Block::Table(pairs));
+    }
     Section { id: "entropy", title: "Entropy", blocks }
 }
 

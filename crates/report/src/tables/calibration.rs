@@ -53,7 +53,7 @@ pub fn calibration(comparison: &Comparison) -> Table {
     let group = if halves { "Mean loss, confirmation half (nats)" } else { "Mean loss (nats)" };
     let discovery = |key, heading: &str| {
         Column::new(key, heading, Kind::Number(Nats))
-            .grouped("Discovery half")
+            .grouped("Mean loss, discovery half (nats)")
             .only_on_page()
             .on_page_if(halves)
     };
