@@ -323,7 +323,7 @@ fn intervals_in_words(note: &IntervalNote, are_there: bool) -> String {
         };
     }
     format!(
-        "Intervals, in brackets and as whiskers, are at 95 %: {}, {} of {}, seed {}. Medians, rank correlations and correlations over vocabulary entries carry none yet, nor does a number whose tokens lie in fewer than {} documents, nor a share of a gap that may have either sign. Beside each interval results.json and tables/*.csv give a standard error with documents as clusters; the test of equivalence uses it, with the t distribution.",
+        "Intervals, in brackets and as whiskers, are at 95 %: {}, {} of {}, seed {}. All documents count here; results.json has the discovery and the confirmation half apart. A number whose tokens lie in fewer than {} documents carries none, nor does a share of a gap that may have either sign. Beside each interval results.json and tables/*.csv give a standard error with documents as clusters (not for correlations over vocabulary entries that count each entry once); the tests in results.json and that of equivalence use it, with the t distribution.",
         note.method,
         format::counted(note.replicates, "resample", "resamples"),
         format::counted(note.documents, "document", "documents"),

@@ -21,6 +21,8 @@ use crate::{
 };
 
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;
 
 /// Joins of fewer rows are not worth dividing among threads.

@@ -173,7 +173,8 @@ impl Whole<'_> {
     /// another number.
     pub(crate) fn share(&self, group: &Group, sum: Sum<SUMS>) -> Option<Estimate> {
         let (part, whole) = (sum(group.totals()), sum(self.group.totals()));
-        let value = part / whole;
+        // −0 / x + 0 is 0.
+        let value = part / whole + 0.0;
         if !value.is_finite() {
             return None;
         }

@@ -30,7 +30,7 @@ mod tests;
 const UNITS_A_NAT: f64 = (1u64 << 60) as f64;
 
 /// Numbers of a block of replicates that are summed at a time: they stay in the second cache.
-const SUMMED_TOGETHER: usize = 1 << 17;
+const SUMMED_TOGETHER: usize = 1 << 18;
 
 /// An entry's occurrences and losses in fixed point.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -155,7 +155,8 @@ impl VocabularySums {
     ) -> Vec<Vec<[Option<f64>; 2]>> {
         let documents = self.of_set(resamples);
         let columns = self.models + 1;
-        let together = (SUMMED_TOGETHER / (entries.ids.len() * columns).max(1)).clamp(8, 64);
+        // Whole vectors of eight.
+        let together = (SUMMED_TOGETHER / (entries.ids.len() * columns).max(1)).clamp(8, 64) / 8 * 8;
         let of_block = |(block, length): (&[u8], usize)| {
             let mut found = Vec::with_capacity(length);
             let mut totals = Vec::new();
@@ -286,9 +287,10 @@ fn merge_totals(ours: &mut BTreeMap<u32, Total>, theirs: &BTreeMap<u32, Total>) 
 
 /// The interval of a coefficient from its replicates, moved on Fisher's scale to where their mean is the coefficient.
 fn recentred(value: f64, replicates: impl Iterator<Item = Option<f64>>) -> Option<[f64; 2]> {
+    let place = Some(value.atanh()).filter(|place| place.is_finite())?;
     let fisher: Vec<Option<f64>> = replicates.map(|r| r.map(f64::atanh).filter(|z| z.is_finite())).collect();
     let known: Vec<f64> = fisher.iter().flatten().copied().collect();
     let mean = known.iter().sum::<f64>() / known.len() as f64;
-    let ends = percentiles(fisher.into_iter())?.map(|end| (value.atanh() + end - mean).tanh());
-    ends.iter().all(|end| end.is_finite()).then_some(ends)
+    let ends = percentiles(fisher.into_iter())?.map(|end| (place + end - mean).tanh());
+    Some(ends)
 }

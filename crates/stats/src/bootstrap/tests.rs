@@ -101,7 +101,36 @@ fn agrees_with_resamples_written_out() {
             part / rows.iter().map(|&row| delta(row)).sum::<f64>()
         });
         assert_close(category.share_of_gap, part, &category.name);
+        let excess = |of: &dyn Fn(usize) -> f64| {
+            naive(&join, &resamples, |rows| of_group(rows, &holds, of) - mean(rows, of))
+        };
+        assert_close(category.excess_nats, excess(&delta), &category.name);
+        let of_placebo = |row: usize| placebo[row] - b[row];
+        assert_close(category.placebo_excess_nats, excess(&of_placebo), &category.name);
+        let difference = |row: usize| a[row] - placebo[row];
+        assert_close(category.difference_nats, group(&difference), &category.name);
+        assert_close(category.excess_difference_nats, excess(&difference), &category.name);
     }
+    // A difference over different tokens.
+    let placebo_entropy = &join.model(Role::Placebo).unwrap().entropy;
+    let held_by_placebo = |row: usize| placebo_entropy[row] < 1.0 && b_entropy[row] > 1.0;
+    let held = |row: usize| model.entropy[row] < 1.0 && b_entropy[row] > 1.0;
+    let of_placebo = |row: usize| placebo[row] - b[row];
+    let cells =
+        |rows: &[usize]| of_group(rows, &held, &delta) - of_group(rows, &held_by_placebo, &of_placebo);
+    let row = found.all.confidence.iter().find(|row| row.confident_below_nats == 1.0).unwrap();
+    let [of_delta, of_excess] = row.a_difference.map(|found| [found.delta_nats, found.excess_nats]).unwrap();
+    assert_close(of_delta, naive(&join, &resamples, cells), "difference of cells");
+    let excesses = |rows: &[usize]| cells(rows) - mean(rows, &delta) + mean(rows, &of_placebo);
+    assert_close(of_excess, naive(&join, &resamples, excesses), "difference of excesses");
+    let overall = found.all.overall.placebo_difference.unwrap();
+    assert_close(Some(overall.mean_delta_nats), whole(&|row| a[row] - placebo[row]), "placebo's Δ");
+    let wins = whole(&|row| share(a[row] < b[row]) - share(placebo[row] < b[row]));
+    assert_close(Some(overall.first_wins_tokens), wins, "placebo's tokens won");
+    let entropies = whole(&|row| f64::from(model.entropy[row]) - f64::from(b_entropy[row]));
+    assert_close(Some(found.all.entropy_pairs[0].mean_nats), entropies, "mean entropies");
+    let low = whole(&|row| share(model.entropy[row] < 0.2) - share(placebo_entropy[row] < 0.2));
+    assert_close(Some(found.all.entropy_pairs[2].share_below_0_2), low, "shares below 0.2");
 }
 
 #[test]

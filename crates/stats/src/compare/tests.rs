@@ -1,11 +1,11 @@
 //! Tests of the comparison as a whole: by hand, and what holds of any join.
 
-use deltaloss_records::Role;
+use deltaloss_records::{JoinedDocument, Role};
 use proptest::prelude::*;
 
 use super::*;
 use crate::ConfidenceCell;
-use crate::testing::{FOUR, any_join, close, compared, join_of, model_mut};
+use crate::testing::{FOUR, any_join, close, clustered, compared, join_of, model_mut};
 
 fn compare_all(joined: &Joined) -> Comparison {
     compared(joined, &Options::default())
@@ -157,4 +157,142 @@ proptest! {
         prop_assert_eq!(found.all.overall.pairs[0].first_wins_documents.value, 0.0);
         prop_assert!(found.all.categories.iter().all(|row| row.share_of_gap.is_none()));
     }
+}
+
+/// The comparison from the join's documents dealt to parts, each with accumulators of its own, merged in an order.
+fn in_parts(
+    joined: &Joined,
+    options: &Options,
+    part_of: &dyn Fn(usize) -> usize,
+    order: &[usize],
+) -> Comparison {
+    let rules = Rules::builtin();
+    let categories = classify_rows(joined, &rules).unwrap();
+    let join = CheckedJoin::new(joined).unwrap();
+    let roles: Vec<Role> = joined.models.iter().map(|model| model.role).collect();
+    let each = |take: &mut dyn FnMut(usize, &DocumentRows<'_>)| {
+        for part in order {
+            join.for_each_document(0, &categories, |rows| {
+                if part_of(rows.document as usize) == *part {
+                    take(*part, rows);
+                }
+            });
+        }
+    };
+    let mut parts: Vec<FirstPass> =
+        order.iter().map(|_| FirstPass::new(&roles, &rules, options).unwrap()).collect();
+    each(&mut |part, rows| parts[part].add_document(rows));
+    let mut first = FirstPass::new(&roles, &rules, options).unwrap();
+    order.iter().for_each(|&part| first.merge(parts[part].clone()));
+    let mut seconds: Vec<SecondPass> = order.iter().map(|_| first.second_pass()).collect();
+    each(&mut |part, rows| seconds[part].add_document(rows));
+    let mut second = first.second_pass();
+    order.iter().for_each(|&part| second.merge(seconds[part].clone()));
+    let models = joined.models.iter().map(|model| SetupModel {
+        role: model.role,
+        label: model.label.clone(),
+        run: model.run.clone(),
+    });
+    first.finish(&second, models.collect(), joined.documents.len() as u64, joined.left_out).unwrap()
+}
+
+#[test]
+fn parts_merged_in_any_order_give_the_same_bits() {
+    let join = halved(&clustered(80, 21));
+    let options = Options { replicates: 300, ..Options::default() };
+    let whole = compared(&join, &options);
+    assert!(whole.discovery.is_some() && whole.confirmation.is_some());
+    for order in [[0, 1, 2], [2, 0, 1]] {
+        assert_eq!(in_parts(&join, &options, &|document| document * 7 % 3, &order), whole);
+    }
+}
+
+#[test]
+fn threads_change_nothing() {
+    // More rows than it takes to divide a join.
+    let join = halved(&clustered(3_500, 4));
+    assert!(join.rows() > FEWEST_ROWS_TO_DIVIDE);
+    let options = Options { replicates: 20, ..Options::default() };
+    let with_threads = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| compared(&join, &options))
+    };
+    assert_eq!(with_threads(1), with_threads(3));
+}
+
+/// The join with every second document in the confirmation half.
+fn halved(join: &Joined) -> Joined {
+    let mut join = join.clone();
+    for (index, document) in join.documents.iter_mut().enumerate() {
+        document.split = if index % 2 == 0 { Split::Discovery } else { Split::Confirmation };
+    }
+    join
+}
+
+/// The documents of one half alone.
+fn only(join: &Joined, half: Split) -> Joined {
+    let mut found = Joined { left_out: join.left_out, ..join_of(&FOUR, &[]) };
+    for document in join.documents.iter().filter(|document| document.split == half) {
+        let (rows, start) = (document.rows.clone(), found.rows());
+        let index = found.documents.len() as u32;
+        found.document.extend(rows.clone().map(|_| index));
+        found.position.extend_from_slice(&join.position[rows.clone()]);
+        found.token.extend_from_slice(&join.token[rows.clone()]);
+        found.byte_start.extend_from_slice(&join.byte_start[rows.clone()]);
+        found.byte_end.extend_from_slice(&join.byte_end[rows.clone()]);
+        for (ours, theirs) in found.models.iter_mut().zip(&join.models) {
+            ours.loss.extend_from_slice(&theirs.loss[rows.clone()]);
+            ours.entropy.extend_from_slice(&theirs.entropy[rows.clone()]);
+            ours.rank.extend_from_slice(&theirs.rank[rows.clone()]);
+            ours.top_token.extend_from_slice(&theirs.top_token[rows.clone()]);
+            ours.top_probability.extend_from_slice(&theirs.top_probability[rows.clone()]);
+        }
+        found.documents.push(JoinedDocument { rows: start..found.rows(), ..document.clone() });
+    }
+    found
+}
+
+#[test]
+fn a_half_is_as_if_there_were_no_other() {
+    let join = halved(&clustered(60, 8));
+    let options = Options { replicates: 200, ..Options::default() };
+    let whole = compared(&join, &options);
+    for (half, found) in [(Split::Discovery, whole.discovery), (Split::Confirmation, whole.confirmation)] {
+        let mut found = found.unwrap();
+        let mut alone = compared(&only(&join, half), &options).all;
+        // The grid of vocabulary entries is that of the discovery half in all panels.
+        for sections in [&mut found, &mut alone] {
+            let pairs = sections.correlation.iter_mut().filter(|_| half == Split::Confirmation);
+            pairs.for_each(|pair| pair.heatmap_vocabulary = pair.heatmap_occurrences.clone());
+        }
+        assert_eq!(found, alone);
+        assert!(found.intervals.none_because.is_none());
+    }
+}
+
+#[test]
+fn a_half_of_few_documents_says_so_and_an_empty_one_is_none() {
+    let mut join = clustered(40, 3);
+    for document in join.documents.iter_mut().take(6) {
+        document.split = Split::Confirmation;
+    }
+    let found = compared(&join, &Options { replicates: 50, ..Options::default() });
+    let confirmation = found.confirmation.unwrap();
+    // Every sixth document is empty.
+    assert_eq!((confirmation.documents, confirmation.intervals.documents), (5, 5));
+    assert!(confirmation.intervals.none_because.unwrap().contains("only 5 documents hold"));
+    assert_eq!(confirmation.overall.pairs[0].mean_delta_nats.interval, None);
+    assert!(confirmation.categories.iter().all(|row| row.delta_test.is_none()));
+    assert!(found.all.overall.pairs[0].mean_delta_nats.interval.is_some());
+    assert!(compared(&clustered(12, 3), &Options::default()).confirmation.is_none());
+}
+
+#[test]
+fn pieces_of_other_roles_are_refused() {
+    let (join, rules) = (join_of(&FOUR, &[&["x"]]), Rules::builtin());
+    let mut first = FirstPass::new(&[Role::A, Role::B], &rules, &Options::default()).unwrap();
+    let message = first.add_join(&join, 0, &[0]).unwrap_err().to_string();
+    assert!(message.contains("a, b, benchmark, placebo") && message.contains("hold a, b;"), "{message}");
+    assert!(FirstPass::new(&[Role::B, Role::A], &rules, &Options::default()).is_err());
+    assert!(FirstPass::new(&[Role::A, Role::Placebo], &rules, &Options::default()).is_err());
 }

@@ -15,11 +15,15 @@ pub struct PairCorrelation {
     pub y: Role,
     /// Pearson's r of the losses over occurrences.
     pub pearson_occurrences: Option<Estimate>,
-    /// Spearman's rank correlation of the losses over occurrences (ties share their mean rank).
+    /// Spearman's rank correlation of the losses over occurrences (ties share their mean rank). Beyond 2¹⁸ tokens
+    /// losses that agree in 12 bits of precision count as ties, which moves it by less than 10⁻⁶. Its interval
+    /// resamples the linearised coefficient on Fisher's scale.
     pub spearman_occurrences: Option<Estimate>,
     /// Vocabulary entries that occur.
     pub vocabulary_entries: u64,
-    /// Pearson's r of the mean losses of vocabulary entries, each entry counted once (the post's Figure 33).
+    /// Pearson's r of the mean losses of vocabulary entries, each entry counted once (the post's Figure 33). The
+    /// interval is of the coefficient to be expected of a corpus of this size: that of the replicates, moved on Fisher's
+    /// scale to where their mean is the estimate. It has no standard error, since which entries occur is no sum.
     pub pearson_vocabulary: Option<Estimate>,
     /// The same with each entry weighted by its occurrences.
     pub pearson_vocabulary_weighted: Option<Estimate>,
