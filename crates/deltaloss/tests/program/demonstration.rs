@@ -334,8 +334,9 @@ fn the_demo_writes_everything_and_its_numbers_can_be_recomputed() {
 
     // Again: replaced, and the same but for the clock.
     succeeds(folder.path(), &["demo", "--documents", "12", "--quiet", "--threads", "1"]);
-    for section in ["overall", "correlation", "categories", "brackets", "entropy", "confidence"] {
-        assert_eq!(json(&out.join("results.json"))[section], results[section], "{section}");
+    let again = json(&out.join("results.json"));
+    for part in ["all", "discovery", "confirmation"] {
+        assert!(results[part].is_object() && again[part] == results[part], "{part}");
     }
 }
 
