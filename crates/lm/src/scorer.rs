@@ -107,6 +107,9 @@ pub trait Scorer {
     }
 }
 
+/// A window's rows: one a recorded target, and one for each of them and each inverse temperature.
+type Rows = (Vec<LossRow>, Vec<TemperedRow>);
+
 /// The native engine as a [`Scorer`]: windows are spread over rayon's threads, each computed on one.
 #[derive(Debug)]
 pub struct NativeScorer {
@@ -142,11 +145,7 @@ impl NativeScorer {
     }
 
     /// [`NativeModel::losses_tempered`] of every window.
-    fn tempered(
-        &self,
-        windows: &[Window<'_>],
-        betas: &[f32],
-    ) -> Result<Vec<(Vec<LossRow>, Vec<TemperedRow>)>, ScoreFailure> {
+    fn tempered(&self, windows: &[Window<'_>], betas: &[f32]) -> Result<Vec<Rows>, ScoreFailure> {
         windows
             .par_iter()
             .map(|window| self.model.losses_tempered(window.inputs, window.targets, window.skip, betas))

@@ -72,6 +72,7 @@ fn make(document: u32, tokens: u32, run: u64) -> (DocumentRecord, Vec<TokenRecor
             rank: (hardness * 2.0) as u32,
             top_token: token,
             top_probability: 0.5,
+            calibrated: None,
         };
         rows.push(TokenRecord { document, position, token, byte_start, byte_end: text.len() as u32, score });
     }
@@ -96,6 +97,7 @@ fn info(name: &str, documents: u64, totals: Totals) -> RunInfo {
         corpus: CorpusInfo { name: text("made up"), sha256: text("none"), documents, skipped: 0 },
         window: WindowInfo { context: 256, mode: text("chunk"), stride: None, beginning_of_text: None },
         temperature: None,
+        calibration: None,
         engine: EngineInfo { version: text("none"), instruction_set: text("none"), threads: 1 },
         totals,
         elapsed_seconds: 0.0,

@@ -36,6 +36,9 @@ impl Table {
                         .extend(values.values().iter().map(|&v| f64::from(v)));
                 } else if let Some(values) = column.as_primitive_opt::<Float64Type>() {
                     table.floats.entry(name).or_default().extend(values.values());
+                } else if name == "split" {
+                    let halves = column.as_string::<i32>();
+                    assert!(halves.iter().all(|half| matches!(half, Some("discovery" | "confirmation"))));
                 } else {
                     assert_eq!(name, "category");
                     table.category.extend(column.as_string::<i32>().iter().map(|v| v.unwrap().to_owned()));
@@ -205,6 +208,39 @@ fn check_entropy(results: &Value, table: &Table) {
     }
 }
 
+/// Errors of fifteen bins of (m − 1)/15 < p ≤ m/15, as scored and at each model's temperature.
+fn check_reliability(results: &Value, table: &Table) {
+    let models = results["all"]["reliability"].as_array().unwrap();
+    assert_eq!(models.len(), 4);
+    for model in models {
+        let role = model["role"].as_str().unwrap();
+        let top = &table.integers[&format!("top_token_{role}")];
+        let hits: Vec<f64> = top
+            .iter()
+            .zip(&table.integers["token"])
+            .map(|(top, token)| f64::from(u8::from(top == token)))
+            .collect();
+        for (diagram, column) in
+            [("as_scored", "top_probability"), ("calibrated", "top_probability_calibrated")]
+        {
+            let probability = table.float(&format!("{column}_{role}"));
+            let mut error = 0.0;
+            for bin in 0..15 {
+                let inside = |p: f64| p * 15.0 > f64::from(bin) && p * 15.0 <= f64::from(bin + 1);
+                let rows = (0..hits.len()).filter(|&row| inside(probability[row]));
+                error += rows.map(|row| hits[row] - probability[row]).sum::<f64>().abs();
+            }
+            let found = &model[diagram]["expected_calibration_error"];
+            assert_close(found, error / hits.len() as f64, diagram);
+            let sure = mean(probability.iter().copied()) - mean(hits.iter().copied());
+            assert_close(&model[diagram]["overconfidence"], sure, diagram);
+        }
+    }
+    for model in results["setup"]["models"].as_array().unwrap() {
+        assert!((0.8..1.2).contains(&model["run"]["temperature"].as_f64().unwrap()), "{}", model["label"]);
+    }
+}
+
 /// Brackets need the texts too, which lie in the run.
 fn check_brackets(results: &Value, table: &Table, documents: &Path) {
     let reader =
@@ -287,6 +323,7 @@ fn the_demo_writes_everything_and_its_numbers_can_be_recomputed() {
     check_correlation(&results, &table);
     check_confidence(&results, &table);
     check_entropy(&results, &table);
+    check_reliability(&results, &table);
     check_brackets(&results, &table, &out.join("runs/sparse/documents.parquet"));
 
     // A comparison must not replace the folder that its runs lie in.
@@ -297,8 +334,9 @@ fn the_demo_writes_everything_and_its_numbers_can_be_recomputed() {
 
     // Again: replaced, and the same but for the clock.
     succeeds(folder.path(), &["demo", "--documents", "12", "--quiet", "--threads", "1"]);
-    for section in ["overall", "correlation", "categories", "brackets", "entropy", "confidence"] {
-        assert_eq!(json(&out.join("results.json"))[section], results[section], "{section}");
+    let again = json(&out.join("results.json"));
+    for part in ["all", "discovery", "confirmation"] {
+        assert!(results[part].is_object() && again[part] == results[part], "{part}");
     }
 }
 

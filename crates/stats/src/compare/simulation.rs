@@ -61,13 +61,8 @@ fn corpus(seed: u64, scale: f64) -> Joined {
 }
 
 fn options(seed: u64) -> Options {
-    Options {
-        replicates: 300,
-        seed,
-        confident_below_nats: vec![3.0],
-        uncertain_above_nats: vec![1.0],
-        ..Options::default()
-    }
+    let (confident_below_nats, uncertain_above_nats) = (vec![3.0], vec![1.0]);
+    Options { replicates: 300, seed, confident_below_nats, uncertain_above_nats, ..Options::default() }
 }
 
 /// Numbers with their truths.
