@@ -184,9 +184,10 @@ fn in_parts(
     each(&mut |part, rows| parts[part].add_document(rows));
     let mut first = FirstPass::new(&roles, &rules, options).unwrap();
     order.iter().for_each(|&part| first.merge(parts[part].clone()));
-    let mut seconds: Vec<SecondPass> = order.iter().map(|_| first.second_pass()).collect();
+    let mut seconds: Vec<SecondPass> =
+        order.iter().map(|_| first.second_pass(&joined.models[0].run.window)).collect();
     each(&mut |part, rows| seconds[part].add_document(rows));
-    let mut second = first.second_pass();
+    let mut second = first.second_pass(&joined.models[0].run.window);
     order.iter().for_each(|&part| second.merge(seconds[part].clone()));
     let models = joined.models.iter().map(|model| SetupModel {
         role: model.role,

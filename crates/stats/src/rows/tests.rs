@@ -68,7 +68,7 @@ fn tests_of_a_column_are_one_family() {
     // Twenty documents in which `x` always gains and `(` varies about zero.
     let texts: Vec<&[&str]> = vec![&["x", "(", " if"]; 20];
     let mut join = join_of(&[Role::A, Role::B], &texts);
-    let waver = |row: usize| if row / 3 % 2 == 0 { 0.5 } else { -0.5 };
+    let waver = |row: usize| if (row / 3).is_multiple_of(2) { 0.5 } else { -0.5 };
     model_mut(&mut join, Role::A).loss = (0..60)
         .map(|row| match row % 3 {
             0 => 0.2 + 0.01 * waver(row),
