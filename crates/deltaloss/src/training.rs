@@ -12,19 +12,24 @@ use crate::bundled::{BUNDLED_TOKENIZER, TOKENIZER_FILES};
 use crate::error::Error;
 use crate::scoring::open_tokenizer;
 
-/// Trains the model that `config` describes into the folder `out`, in the released layout. `progress` returns whether to
-/// go on; when it does not, a checkpoint is written from which `resume` goes on.
+/// Trains the model that `config` describes into the folder `out`, in the released layout. `corpus` stands in for the one
+/// that the configuration names. `progress` returns whether to go on; when it does not, a checkpoint is written from which
+/// `resume` goes on.
 ///
 /// # Errors
 /// The configuration, corpus or tokenizer cannot be used; `out` exists; see [`deltaloss_train::train`].
 pub fn train_model(
     config: &Path,
+    corpus: Option<&str>,
     out: &Path,
     resume: bool,
     progress: &mut dyn FnMut(TrainProgress) -> bool,
 ) -> Result<TrainSummary, Error> {
     let name = config.display().to_string();
-    let config = TrainConfig::open(config)?;
+    let mut config = TrainConfig::open(config)?;
+    if let Some(corpus) = corpus {
+        corpus.clone_into(&mut config.data.corpus);
+    }
     let options = CorpusOptions {
         text_column: config.data.text_column.clone(),
         max_documents: config.data.max_documents,

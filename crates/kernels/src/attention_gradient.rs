@@ -1,135 +1,130 @@
-//! Causal attention in training, forward and gradient, in blocks of queries: what multiplies matrices goes through
-//! `gemm`, the softmax between is ours. The formulas are in [`crate::reference`].
-//!
-//! Scores and softmax are computed again for the gradient rather than kept. A query's result may differ in the last bits
-//! from [`causal_attention`](crate::causal_attention)'s, which sums in another order; and what is not finite in a later
-//! token of a query's block reaches it (0·∞), which a diverged training alone has.
+//! The gradient of causal attention, in blocks of queries as [`crate::attention_blocked`] has them. The formulas are in
+//! [`crate::reference`]; scores and softmax are computed again rather than kept (Dao et al. 2022, arXiv 2205.14135).
 
-use crate::attention::{AttentionShape, LANES, softmax_weights};
-use crate::dense::{View, strided_product};
-use crate::exp::exp_nonpositive;
-use crate::isa::{dispatch, multiply_add};
+use crate::aligned::Aligned;
+use crate::attention::AttentionShape;
+use crate::attention_blocked::{
+    ACROSS, Gathered, KEYS, QUERIES, Queries, Sizes, block_scores, dots, load, mix, on_sink, scatter, store,
+};
+use crate::exp::exp_nonpositive_lanes;
+use crate::isa::dispatch;
+use crate::vector::{LANES, Vector};
 
-/// Queries of a block.
-const BLOCK: usize = 64;
-
-/// One head's matrices in the caller's slices.
-#[derive(Clone, Copy)]
+/// One head's matrices and the gradients in its keys and values, `[padded tokens][padded width]`.
 struct Head {
-    tokens: usize,
-    d: usize,
-    /// From a token to the next: in qkv, in outputs.
-    qkv_row: usize,
-    out_row: usize,
-    /// Where queries, keys, values and outputs of the head start.
-    queries: usize,
-    keys: usize,
-    values: usize,
-    outputs: usize,
+    queries: Gathered,
+    d_out: Gathered,
+    keys: Gathered,
+    values: Gathered,
+    d_keys: Aligned,
+    d_values: Aligned,
 }
 
-impl Head {
-    fn new(h: usize, shape: AttentionShape) -> Self {
-        let AttentionShape { tokens, heads, head_width: d } = shape;
-        let width = heads * d;
-        let start = h * d;
-        Head {
-            tokens,
-            d,
-            qkv_row: 3 * width,
-            out_row: width,
-            queries: start,
-            keys: width + start,
-            values: 2 * width + start,
-            outputs: start,
-        }
-    }
-
-    /// Rows of a part of qkv from token `first` on.
-    fn rows(&self, part: usize, first: usize) -> View {
-        View { start: part + first * self.qkv_row, row: self.qkv_row, column: 1 }
-    }
-
-    /// The same turned: features by tokens.
-    fn turned(&self, part: usize) -> View {
-        View { start: part, row: 1, column: self.qkv_row }
-    }
-
-    /// Rows of the outputs from token `first` on.
-    fn outs(&self, first: usize) -> View {
-        View { start: self.outputs + first * self.out_row, row: self.out_row, column: 1 }
-    }
+/// A block's weights and the gradients in its scores, each `[keys][QUERIES]`.
+struct Block {
+    weights: Aligned,
+    d_scores: Aligned,
+    /// `[used][QUERIES]`.
+    d_queries: Aligned,
 }
 
-/// Width of a block's rows of scores.
-fn stride_of(tokens: usize) -> usize {
-    tokens.next_multiple_of(LANES)
-}
-
-/// A block's scores, `[count][stride]`, for the keys that its last query sees.
-fn block_scores(head: &Head, qkv: &[f32], [first, count]: [usize; 2], stride: usize, scores: &mut [f32]) {
-    let scale = 1.0 / (head.d as f32).sqrt();
-    let queries = (qkv, head.rows(head.queries, first));
-    let keys = (qkv, head.turned(head.keys));
-    let out = (scores, View { start: 0, row: stride, column: 1 });
-    strided_product([count, head.d, first + count], queries, keys, scale, false, out);
-}
-
-#[inline(always)]
-fn causal_attention_blocked_body<const FMA: bool>(
-    qkv: &[f32],
-    sink: Option<&[f32]>,
-    shape: AttentionShape,
-    out: &mut [f32],
-) {
-    let AttentionShape { tokens, heads, head_width: d } = shape;
-    let width = heads * d;
-    assert_eq!(
-        qkv.len(),
-        tokens * 3 * width,
-        "causal_attention_blocked: qkv is not [{tokens}, 3·{heads}·{d}]"
-    );
-    assert_eq!(out.len(), tokens * width, "causal_attention_blocked: out is not [{tokens}, {heads}·{d}]");
-    assert!(sink.is_none_or(|sink| sink.len() == heads), "causal_attention_blocked: sink is not [{heads}]");
-    let stride = stride_of(tokens);
-    let mut scores = vec![0.0; BLOCK * stride];
-    for h in 0..heads {
-        let head = Head::new(h, shape);
-        let sink = sink.map(|sink| sink[h]);
-        for first in (0..tokens).step_by(BLOCK) {
-            let count = BLOCK.min(tokens - first);
-            block_scores(&head, qkv, [first, count], stride, &mut scores);
-            let seen = (first + count).next_multiple_of(LANES);
-            let mut scales = [0.0; BLOCK];
-            for (q, scale) in scales.iter_mut().enumerate().take(count) {
-                let row = &mut scores[q * stride..][..seen];
-                *scale = 1.0 / softmax_weights::<FMA>(row, first + q + 1, sink);
+impl Block {
+    /// Fills both for the block at `first`; gives each query's weight on the sink times Σ p·dp.
+    #[inline(always)]
+    fn fill<V: Vector>(
+        &mut self,
+        head: &Head,
+        sizes: Sizes,
+        first: usize,
+        sink: Option<f32>,
+    ) -> Option<[f32; QUERIES]> {
+        let len = sizes.keys(first) * QUERIES;
+        let (weights, d_weights) = (&mut self.weights[..len], &mut self.d_scores[..len]);
+        let start = sink.unwrap_or(f32::NEG_INFINITY);
+        let max = block_scores::<V>(&head.keys.rows, &head.queries.turned, sizes, first, start, weights);
+        let on_sink = on_sink(sink, max);
+        let zero = [V::splat(0.0); ACROSS];
+        let (mut total, mut mean) = (on_sink.unwrap_or(zero), zero);
+        let groups = weights.chunks_exact_mut(KEYS * QUERIES).zip(d_weights.chunks_exact_mut(KEYS * QUERIES));
+        for (group, (weights, d_weights)) in groups.enumerate() {
+            let d = dots::<V>(&head.values.rows, &head.d_out.turned, sizes, group * KEYS, first);
+            let rows = weights.chunks_exact_mut(QUERIES).zip(d_weights.chunks_exact_mut(QUERIES));
+            for ((weights, d_weights), &d) in rows.zip(&d) {
+                let mut own: Queries<V> = load(weights);
+                for v in 0..ACROSS {
+                    own[v] = exp_nonpositive_lanes(own[v].subtract(max[v]));
+                    total[v] = total[v].add(own[v]);
+                    mean[v] = own[v].multiply_add(d[v], mean[v]);
+                }
+                store(own, weights);
+                store(d, d_weights);
             }
-            let weights = (&scores[..], View { start: 0, row: stride, column: 1 });
-            let values = (qkv, head.rows(head.values, 0));
-            strided_product([count, first + count, d], weights, values, 1.0, false, (out, head.outs(first)));
-            for (q, &scale) in scales.iter().enumerate().take(count) {
-                for value in &mut out[(first + q) * width + h * d..][..d] {
-                    *value *= scale;
+        }
+        let mut totals = [0.0; QUERIES];
+        store(total, &mut totals);
+        let per_total: Queries<V> = load(&totals.map(|total| 1.0 / total));
+        for v in 0..ACROSS {
+            mean[v] = mean[v].multiply(per_total[v]);
+        }
+        for (weights, d_scores) in weights.chunks_exact_mut(QUERIES).zip(d_weights.chunks_exact_mut(QUERIES))
+        {
+            let (mut own, mut d): (Queries<V>, Queries<V>) = (load(weights), load(d_scores));
+            for v in 0..ACROSS {
+                own[v] = own[v].multiply(per_total[v]);
+                d[v] = own[v].multiply(d[v].subtract(mean[v]));
+            }
+            store(own, weights);
+            store(d, d_scores);
+        }
+        on_sink.map(|on_sink| {
+            let mut shares = [0.0; QUERIES];
+            let share = |v: usize| on_sink[v].multiply(per_total[v]).multiply(mean[v]);
+            store(std::array::from_fn(share), &mut shares);
+            shares
+        })
+    }
+}
+
+/// `sums[key, i] += Σ_lane weights[key, lane]·rows[first + lane, i]`, for two sets of weights, rows and sums at once: that
+/// many independent sums hide the latency of a multiply-add.
+#[inline(always)]
+fn add_outer<V: Vector>(
+    weights: [&[f32]; 2],
+    rows: [&[f32]; 2],
+    sizes: Sizes,
+    first: usize,
+    sums: [&mut [f32]; 2],
+) {
+    let width = sizes.width;
+    let [rows_a, rows_b] = rows;
+    let (rows_a, rows_b) =
+        (&rows_a[first * width..][..QUERIES * width], &rows_b[first * width..][..QUERIES * width]);
+    let [sums_a, sums_b] = sums;
+    let weights = weights[0].chunks_exact(KEYS * QUERIES).zip(weights[1].chunks_exact(KEYS * QUERIES));
+    let sums = sums_a.chunks_exact_mut(KEYS * width).zip(sums_b.chunks_exact_mut(KEYS * width));
+    for ((weights_a, weights_b), (sums_a, sums_b)) in weights.zip(sums) {
+        for chunk in (0..width).step_by(LANES) {
+            let (mut own_a, mut own_b) = ([V::splat(0.0); KEYS], [V::splat(0.0); KEYS]);
+            for lane in 0..QUERIES {
+                let row_a = V::load(&rows_a[lane * width + chunk..]);
+                let row_b = V::load(&rows_b[lane * width + chunk..]);
+                for j in 0..KEYS {
+                    own_a[j] = V::splat(weights_a[j * QUERIES + lane]).multiply_add(row_a, own_a[j]);
+                    own_b[j] = V::splat(weights_b[j * QUERIES + lane]).multiply_add(row_b, own_b[j]);
+                }
+            }
+            for (own, sums) in [(own_a, &mut *sums_a), (own_b, &mut *sums_b)] {
+                for (own, sums) in own.iter().zip(sums.chunks_exact_mut(width)) {
+                    let sums = &mut sums[chunk..];
+                    V::load(sums).add(*own).store(sums);
                 }
             }
         }
     }
 }
 
-dispatch! {
-    /// As [`causal_attention`](crate::causal_attention), faster for whole windows of some width; the last bits may
-    /// differ from it.
-    pub fn causal_attention_blocked(
-        qkv: &[f32],
-        sink: Option<&[f32]>,
-        shape: AttentionShape,
-        out: &mut [f32],
-    ) = causal_attention_blocked_body
-}
-
 #[inline(always)]
-fn causal_attention_gradient_body<const FMA: bool>(
+fn causal_attention_gradient_body<V: Vector>(
     qkv: &[f32],
     sink: Option<&[f32]>,
     shape: AttentionShape,
@@ -138,104 +133,52 @@ fn causal_attention_gradient_body<const FMA: bool>(
     mut d_sink: Option<&mut [f32]>,
 ) {
     let AttentionShape { tokens, heads, head_width: d } = shape;
-    let width = heads * d;
-    assert_eq!(
-        qkv.len(),
-        tokens * 3 * width,
-        "causal_attention_gradient: qkv is not [{tokens}, 3·{heads}·{d}]"
-    );
-    assert_eq!(d_qkv.len(), qkv.len(), "causal_attention_gradient: d_qkv is not [{tokens}, 3·{heads}·{d}]");
-    assert_eq!(
-        d_out.len(),
-        tokens * width,
-        "causal_attention_gradient: d_out is not [{tokens}, {heads}·{d}]"
-    );
+    let row = heads * d;
+    let wide = tokens * 3 * row;
+    assert_eq!(qkv.len(), wide, "causal_attention_gradient: qkv is not [{tokens}, 3·{heads}·{d}]");
+    assert_eq!(d_qkv.len(), wide, "causal_attention_gradient: d_qkv is not [{tokens}, 3·{heads}·{d}]");
+    assert_eq!(d_out.len(), tokens * row, "causal_attention_gradient: d_out is not [{tokens}, {heads}·{d}]");
     assert_eq!(sink.map(<[f32]>::len), d_sink.as_ref().map(|d| d.len()), "causal_attention_gradient: d_sink");
     assert!(sink.is_none_or(|sink| sink.len() == heads), "causal_attention_gradient: sink is not [{heads}]");
-    let stride = stride_of(tokens);
-    let (mut weights, mut d_scores) = (vec![0.0; BLOCK * stride], vec![0.0; BLOCK * stride]);
-    d_qkv.fill(0.0);
-    for h in 0..heads {
-        let head = Head::new(h, shape);
-        let sink = sink.map(|sink| sink[h]);
-        for first in (0..tokens).step_by(BLOCK) {
-            let count = BLOCK.min(tokens - first);
-            block_scores(&head, qkv, [first, count], stride, &mut weights);
-            let turned = (qkv, head.turned(head.values));
-            let block = View { start: 0, row: stride, column: 1 };
-            let outs = (d_out, head.outs(first));
-            strided_product([count, d, first + count], outs, turned, 1.0, false, (&mut d_scores, block));
-            let seen = (first + count).next_multiple_of(LANES);
-            for q in 0..count {
-                let rows = (&mut weights[q * stride..][..seen], &mut d_scores[q * stride..][..seen]);
-                let on_sink = score_gradient::<FMA>(rows.0, rows.1, first + q + 1, sink);
-                if let Some(d_sink) = &mut d_sink {
-                    d_sink[h] -= on_sink;
-                }
-            }
-            add_block(&head, qkv, d_out, [first, count], (&weights, &d_scores, stride), d_qkv);
-        }
-    }
-}
-
-/// Adds a block's share to the gradients of queries, keys and values.
-fn add_block(
-    head: &Head,
-    qkv: &[f32],
-    d_out: &[f32],
-    [first, count]: [usize; 2],
-    (weights, d_scores, stride): (&[f32], &[f32], usize),
-    d_qkv: &mut [f32],
-) {
-    let (d, keys) = (head.d, first + count);
-    debug_assert!(keys <= head.tokens);
+    let sizes = Sizes::new(shape);
+    let room = Aligned::zeros(sizes.padded * QUERIES);
+    let mut block =
+        Block { weights: room.clone(), d_scores: room, d_queries: Aligned::zeros(sizes.used * QUERIES) };
+    let rows = Gathered::rows_only(sizes);
+    let mut head = Head {
+        queries: Gathered::both(sizes),
+        d_out: Gathered::both(sizes),
+        d_keys: rows.rows.clone(),
+        d_values: rows.rows.clone(),
+        keys: rows.clone(),
+        values: rows,
+    };
     let scale = 1.0 / (d as f32).sqrt();
-    let (block, turned) =
-        (View { start: 0, row: stride, column: 1 }, View { start: 0, row: 1, column: stride });
-    let key_rows = (qkv, head.rows(head.keys, 0));
-    let d_queries = head.rows(head.queries, first);
-    strided_product([count, keys, d], (d_scores, block), key_rows, scale, false, (d_qkv, d_queries));
-    let query_rows = (qkv, head.rows(head.queries, first));
-    let d_keys = head.rows(head.keys, 0);
-    strided_product([keys, count, d], (d_scores, turned), query_rows, scale, true, (d_qkv, d_keys));
-    let d_values = head.rows(head.values, 0);
-    strided_product(
-        [keys, count, d],
-        (weights, turned),
-        (d_out, head.outs(first)),
-        1.0,
-        true,
-        (d_qkv, d_values),
-    );
-}
-
-/// Turns a query's scores into its weights, and the gradients in its weights into those in its scores; `n` keys are
-/// seen. Gives the sink's weight times Σ p·dp.
-#[inline(always)]
-fn score_gradient<const FMA: bool>(
-    weights: &mut [f32],
-    d_scores: &mut [f32],
-    n: usize,
-    sink: Option<f32>,
-) -> f32 {
-    let largest = sink.map(|sink| weights[..n].iter().copied().fold(sink, f32::max));
-    let per_total = 1.0 / softmax_weights::<FMA>(weights, n, sink);
-    for weight in weights.iter_mut() {
-        *weight *= per_total;
-    }
-    let mut sums = [0.0f32; LANES];
-    for (weights, d_scores) in weights.chunks_exact(LANES).zip(d_scores.chunks_exact(LANES)) {
-        for ((sum, &weight), &d_score) in sums.iter_mut().zip(weights).zip(d_scores) {
-            *sum = multiply_add::<FMA>(weight, d_score, *sum);
+    for h in 0..heads {
+        head.queries.gather::<V>(qkv, 3 * row, h * d, sizes, scale);
+        head.keys.gather::<V>(qkv, 3 * row, row + h * d, sizes, 1.0);
+        head.values.gather::<V>(qkv, 3 * row, 2 * row + h * d, sizes, 1.0);
+        head.d_out.gather::<V>(d_out, row, h * d, sizes, 1.0);
+        head.d_keys.fill(0.0);
+        head.d_values.fill(0.0);
+        for first in (0..tokens).step_by(QUERIES) {
+            let on_sink = block.fill::<V>(&head, sizes, first, sink.map(|sink| sink[h]));
+            if let (Some(d_sink), Some(on_sink)) = (&mut d_sink, on_sink) {
+                d_sink[h] -= on_sink[..QUERIES.min(tokens - first)].iter().sum::<f32>();
+            }
+            let len = sizes.keys(first) * QUERIES;
+            let (weights, d_scores) = (&block.weights[..len], &block.d_scores[..len]);
+            mix::<V>(&head.keys.rows, d_scores, sizes, &mut block.d_queries);
+            scatter(&block.d_queries, &[scale; QUERIES], sizes, first, d_qkv, 3 * row, h * d);
+            let rows = [&head.queries.rows[..], &head.d_out.rows[..]];
+            let sums = [&mut head.d_keys[..], &mut head.d_values[..]];
+            add_outer::<V>([d_scores, weights], rows, sizes, first, sums);
         }
-    }
-    let mean: f32 = sums.iter().sum();
-    for (&weight, d_score) in weights.iter().zip(d_scores) {
-        *d_score = weight * (*d_score - mean);
-    }
-    match (sink, largest) {
-        (Some(sink), Some(largest)) => exp_nonpositive::<FMA>(sink - largest) * per_total * mean,
-        _ => 0.0,
+        for (t, d_qkv) in d_qkv.chunks_exact_mut(3 * row).enumerate() {
+            // The queries were scaled when they were gathered.
+            d_qkv[row + h * d..][..d].copy_from_slice(&head.d_keys[t * sizes.width..][..d]);
+            d_qkv[2 * row + h * d..][..d].copy_from_slice(&head.d_values[t * sizes.width..][..d]);
+        }
     }
 }
 
@@ -250,14 +193,14 @@ dispatch! {
         d_out: &[f32],
         d_qkv: &mut [f32],
         d_sink: Option<&mut [f32]>,
-    ) = causal_attention_gradient_body
+    ) = vector causal_attention_gradient_body
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::{Random, assert_close_rows};
-    use crate::{Isa, reference};
+    use crate::{Isa, causal_attention_blocked, reference};
 
     #[test]
     fn equals_the_reference() {

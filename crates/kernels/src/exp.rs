@@ -5,6 +5,7 @@
 //! 3. exp(x) = exp(r)·2ⁿ, by adding n to the exponent bits.
 
 use crate::isa::multiply_add;
+use crate::vector::Vector;
 
 /// Below this, exp(x) is not a normal f32: the result is zero.
 const LOWEST: f32 = -87.336_54;
@@ -29,6 +30,21 @@ pub(crate) fn exp_nonpositive<const FMA: bool>(x: f32) -> f32 {
     let exponent = shifted.to_bits().wrapping_add(127) << 23;
     let result = exp_r * f32::from_bits(exponent);
     if x < LOWEST { 0.0 } else { result }
+}
+
+/// [`exp_nonpositive`] lane by lane, with the same steps.
+#[inline(always)]
+pub(crate) fn exp_nonpositive_lanes<V: Vector>(x: V) -> V {
+    let shifted = x.multiply_add(V::splat(std::f32::consts::LOG2_E), V::splat(ROUND));
+    let n = shifted.subtract(V::splat(ROUND));
+    let r = n.multiply_add(V::splat(-LN2_HIGH), x);
+    let r = n.multiply_add(V::splat(-LN2_LOW), r);
+    let mut p = V::splat(P[4]);
+    for coefficient in [P[3], P[2], P[1], P[0]] {
+        p = p.multiply_add(r, V::splat(coefficient));
+    }
+    let exp_r = r.multiply(r).multiply_add(p, r).add(V::splat(1.0));
+    exp_r.multiply(shifted.power_of_two()).zero_below(x, LOWEST)
 }
 
 #[cfg(test)]
@@ -63,6 +79,38 @@ mod tests {
     fn stays_within_one_and_a_half_units_everywhere() {
         let (error, x) = worst(1);
         assert!(error <= 1.5, "{error} units at {x}");
+    }
+
+    #[inline(always)]
+    fn lanes_body<V: Vector>(x: &mut [f32]) {
+        for x in x.chunks_exact_mut(16) {
+            exp_nonpositive_lanes(V::load(x)).store(x);
+        }
+    }
+
+    crate::isa::dispatch! { fn lanes(x: &mut [f32]) = vector lanes_body }
+
+    #[test]
+    fn lanes_give_the_same_bits() {
+        let xs: Vec<f32> = (0x8000_0000..=(LOWEST * 1.1).to_bits())
+            .step_by(0x0123_4567 / 16)
+            .map(f32::from_bits)
+            .chain([0.0, -0.0, f32::NEG_INFINITY, f32::MIN, -1.0, -20.5])
+            .chain(std::iter::repeat(-0.5))
+            .take(1024)
+            .collect();
+        for isa in crate::Isa::available() {
+            let mut exps = xs.clone();
+            lanes(isa, &mut exps);
+            for (&x, exp) in xs.iter().zip(exps) {
+                let fused = isa != crate::Isa::Portable || cfg!(target_arch = "aarch64");
+                let expected = if fused { exp_nonpositive::<true>(x) } else { exp_nonpositive::<false>(x) };
+                assert_eq!(exp.to_bits(), expected.to_bits(), "{isa}: exp({x})");
+            }
+            let mut poisoned = [f32::NAN; 16];
+            lanes(isa, &mut poisoned);
+            assert!(poisoned.iter().all(|value| value.is_nan()), "{isa}");
+        }
     }
 
     #[test]

@@ -70,22 +70,39 @@ pub(crate) fn has_avx512() -> bool {
 /// Makes a public function that runs `body::<FMA>` compiled for the instruction set it is given.
 ///
 /// `body` must be `#[inline(always)]`, so that it is compiled once for each set of target features.
+///
+/// `= vector body` runs `body::<V>`, V the [`Vector`](crate::vector::Vector) of that instruction set.
 macro_rules! dispatch {
-    ($(#[$attribute:meta])* pub fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $out:ty)? = $body:ident) => {
+    ($(#[$attribute:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $out:ty)? = vector $body:ident) => {
+        $crate::isa::dispatch! {
+            @ $(#[$attribute])* $visibility fn $name($($argument: $type),*) $(-> $out)? =
+                $body [$crate::vector::Portable<{ cfg!(target_arch = "aarch64") }>] [$crate::vector::Avx2] [$crate::vector::Avx512]
+        }
+    };
+    ($(#[$attribute:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $out:ty)? = $body:ident) => {
+        $crate::isa::dispatch! {
+            @ $(#[$attribute])* $visibility fn $name($($argument: $type),*) $(-> $out)? =
+                $body [{ cfg!(target_arch = "aarch64") }] [true] [true]
+        }
+    };
+    (
+        @ $(#[$attribute:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),*) $(-> $out:ty)? =
+            $body:ident [$($portable:tt)*] [$($avx2:tt)*] [$($avx512:tt)*]
+    ) => {
         $(#[$attribute])*
-        pub fn $name(isa: $crate::Isa, $($argument: $type),*) $(-> $out)? {
+        $visibility fn $name(isa: $crate::Isa, $($argument: $type),*) $(-> $out)? {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
             fn avx2($($argument: $type),*) $(-> $out)? {
-                $body::<true>($($argument),*)
+                $body::<$($avx2)*>($($argument),*)
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
             fn avx512($($argument: $type),*) $(-> $out)? {
-                $body::<true>($($argument),*)
+                $body::<$($avx512)*>($($argument),*)
             }
             match isa {
-                $crate::Isa::Portable => $body::<{ cfg!(target_arch = "aarch64") }>($($argument),*),
+                $crate::Isa::Portable => $body::<$($portable)*>($($argument),*),
                 #[cfg(target_arch = "x86_64")]
                 $crate::Isa::Avx2 => {
                     assert!($crate::isa::has_avx2(), "this processor has no AVX2");

@@ -10,7 +10,9 @@
 
 #![allow(unsafe_code, reason = "the one crate with SIMD and foreign kernels")]
 
+mod aligned;
 mod attention;
+mod attention_blocked;
 mod attention_gradient;
 mod cross_entropy;
 mod dense;
@@ -18,6 +20,7 @@ mod exp;
 mod gelu;
 mod gelu_gradient;
 mod isa;
+mod kept;
 mod loss;
 mod norm;
 mod norm_gradient;
@@ -27,14 +30,17 @@ mod select_mask;
 mod sparse;
 #[cfg(test)]
 mod testing;
+mod vector;
 
 pub use attention::{AttentionShape, causal_attention};
-pub use attention_gradient::{causal_attention_blocked, causal_attention_gradient};
+pub use attention_blocked::causal_attention_blocked;
+pub use attention_gradient::causal_attention_gradient;
 pub use cross_entropy::cross_entropy_gradient;
 pub use dense::{dense_product, dense_product_into, transpose, weight_gradient};
 pub use gelu::gelu;
 pub use gelu_gradient::{gelu_gradient, gelu_into};
 pub use isa::Isa;
+pub use kept::{Kept, KeptScratch, Panels, kept_product, kept_weight_gradient};
 pub use loss::{LossRow, loss_row};
 pub use norm::{layer_norm, rms_norm};
 pub use norm_gradient::{layer_norm_gradient, rms_norm_gradient};

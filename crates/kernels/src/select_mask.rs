@@ -1,7 +1,7 @@
 //! AbsTopK for training: which entries were kept, so that the gradient passes there and nowhere else.
 
 use crate::isa::dispatch;
-use crate::select::{MAGNITUDE, count};
+use crate::select::{Cut, MAGNITUDE, cut, first_guess};
 
 #[inline(always)]
 fn abs_top_k_mask_body<const FMA: bool>(x: &mut [f32], width: usize, k: usize, mask: &mut [u8]) {
@@ -20,36 +20,28 @@ fn abs_top_k_mask_body<const FMA: bool>(x: &mut [f32], width: usize, k: usize, m
         mask.fill(0);
         return;
     }
+    let first_guess = first_guess(width, k);
     for (row, mask) in x.chunks_exact_mut(width).zip(mask.chunks_exact_mut(width)) {
-        keep_largest(row, k as u32, mask);
+        keep(row, cut(row, k as u32, first_guess), mask);
     }
 }
 
-/// The search of [`crate::abs_top_k`], which ends as soon as a threshold leaves exactly `k` entries.
 #[inline(always)]
-fn keep_largest(row: &mut [f32], k: u32, mask: &mut [u8]) {
-    let mut threshold = 0u32;
-    for bit in (0..31).rev() {
-        let candidate = threshold | (1 << bit);
-        let reached = count(row, |magnitude| magnitude >= candidate);
-        if reached >= k {
-            threshold = candidate;
+fn keep(row: &mut [f32], cut: Cut, mask: &mut [u8]) {
+    let Cut { from, tied, mut spare } = cut;
+    if spare == 0 {
+        for (value, mask) in row.iter_mut().zip(mask) {
+            let keeps = value.to_bits() & MAGNITUDE >= from;
+            *mask = u8::from(keeps);
+            *value = if keeps { *value } else { 0.0 };
         }
-        if reached == k {
-            for (value, mask) in row.iter_mut().zip(mask) {
-                let keeps = value.to_bits() & MAGNITUDE >= threshold;
-                *mask = u8::from(keeps);
-                *value = if keeps { *value } else { 0.0 };
-            }
-            return;
-        }
+        return;
     }
-    let mut spare = k - count(row, |magnitude| magnitude > threshold);
     for (value, mask) in row.iter_mut().zip(mask) {
         let magnitude = value.to_bits() & MAGNITUDE;
-        let tied = magnitude == threshold && spare > 0;
-        spare -= u32::from(tied);
-        let keeps = tied || magnitude > threshold;
+        let takes = magnitude == tied && spare > 0;
+        spare -= u32::from(takes);
+        let keeps = takes || magnitude >= from;
         *mask = u8::from(keeps);
         *value = if keeps { *value } else { 0.0 };
     }

@@ -25,6 +25,7 @@ mod network;
 mod random;
 mod run;
 mod schedule;
+mod selection;
 mod sparsify;
 mod step;
 mod weights;

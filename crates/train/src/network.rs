@@ -6,14 +6,15 @@
 use std::ops::Range;
 
 use deltaloss_kernels::{
-    AttentionShape, Isa, SparseScratch, abs_top_k_mask, add_assign, apply_mask, causal_attention_blocked,
-    causal_attention_gradient, cross_entropy_gradient, gelu_gradient, gelu_into, layer_norm,
-    layer_norm_gradient, relu, rms_norm, rms_norm_gradient,
+    AttentionShape, Isa, add_assign, causal_attention_blocked, causal_attention_gradient,
+    cross_entropy_gradient, gelu_gradient, gelu_into, layer_norm, layer_norm_gradient, relu, rms_norm,
+    rms_norm_gradient,
 };
 use deltaloss_lm::{Activation, Config, Place};
 
 use crate::layout::{LayerPlaces, LinearPlace, NormPlace, Places};
-use crate::weights::{Linear, Prepared, Weights};
+use crate::selection::Selection;
+use crate::weights::{Linear, Prepared, Scratch, Weights};
 
 /// f32's machine epsilon: what the published RMSNorm adds to the mean square.
 const RMS_NORM_EPS: f32 = f32::EPSILON;
@@ -29,26 +30,26 @@ pub(crate) struct Network<'a> {
     pub(crate) prepared: &'a Prepared,
 }
 
-/// What a layer leaves for its backward pass. Masks are empty where AbsTopK does not act.
+/// What a layer leaves for its backward pass.
 #[derive(Debug, Default)]
 struct LayerRoom {
     attention_in: Vec<f32>,
-    attention_in_mask: Vec<u8>,
+    attention_in_kept: Selection,
     qkv: Vec<f32>,
-    qkv_mask: Vec<u8>,
+    qkv_kept: Selection,
     mixed: Vec<f32>,
-    attention_out_mask: Vec<u8>,
-    middle_mask: Vec<u8>,
+    attention_out_kept: Selection,
+    middle_kept: Selection,
     /// The stream between the halves.
     middle: Vec<f32>,
     mlp_in: Vec<f32>,
-    mlp_in_mask: Vec<u8>,
+    mlp_in_kept: Selection,
     /// Before the activation.
     sums: Vec<f32>,
     neurons: Vec<f32>,
-    neurons_mask: Vec<u8>,
-    mlp_out_mask: Vec<u8>,
-    after_mask: Vec<u8>,
+    neurons_kept: Selection,
+    mlp_out_kept: Selection,
+    after_kept: Selection,
     /// The stream after the layer.
     after: Vec<f32>,
 }
@@ -66,7 +67,7 @@ pub(crate) struct Room {
     d_input: Vec<f32>,
     d_wide: Vec<f32>,
     d_mixed: Vec<f32>,
-    scratch: SparseScratch,
+    scratch: Scratch,
 }
 
 /// Makes `buffer` `len` long; what was in it does not matter.
@@ -120,7 +121,7 @@ impl<'a> Network<'a> {
         self.norm(&self.places.final_norm, stream, normed);
         let unembedding = self.linear(&self.places.unembedding, &self.prepared.unembedding);
         let logits = sized(&mut room.logits, tokens * vocab);
-        unembedding.forward(normed, &mut room.scratch, logits);
+        unembedding.forward(normed, None, &mut room.scratch, logits);
         let bias = self.slice(&self.places.logits_bias);
         let biased = bias.iter().any(|&b| b != 0.0);
         let table = self.places.bigram_table.as_ref().map(|range| self.slice(range));
@@ -134,29 +135,31 @@ impl<'a> Network<'a> {
         }
     }
 
-    fn forward_layer(&self, i: usize, stream: &[f32], room: &mut LayerRoom, scratch: &mut SparseScratch) {
+    fn forward_layer(&self, i: usize, stream: &[f32], room: &mut LayerRoom, scratch: &mut Scratch) {
         let places = &self.places.layers[i];
         let [qkv, attention_out, mlp_in, mlp_out] = &self.prepared.layers[i];
         let (d, heads) = (self.config.d_model, self.config.heads_width());
         let tokens = stream.len() / d;
         let input = sized(&mut room.attention_in, tokens * d);
         self.norm(&places.norms[0], stream, input);
-        self.keep(input, d, Place::AttentionIn, &mut room.attention_in_mask);
+        self.keep(input, d, Place::AttentionIn, &mut room.attention_in_kept);
         let all = sized(&mut room.qkv, tokens * 3 * heads);
-        self.linear(&places.qkv, qkv).forward(input, scratch, all);
-        self.keep_qkv(all, heads, &mut room.qkv_mask);
+        let kept = room.attention_in_kept.mostly_zero();
+        self.linear(&places.qkv, qkv).forward(input, kept, scratch, all);
+        self.keep_qkv(all, heads, &mut room.qkv_kept);
         let mixed = sized(&mut room.mixed, tokens * heads);
         let sink = places.sink.as_ref().map(|range| self.slice(range));
         causal_attention_blocked(self.isa, all, sink, self.shape(tokens), mixed);
         let middle = sized(&mut room.middle, tokens * d);
-        self.linear(&places.attention_out, attention_out).forward(mixed, scratch, middle);
-        self.keep(middle, d, Place::AttentionOut, &mut room.attention_out_mask);
-        self.join(stream, middle, Place::ResidualAfterAttention, &mut room.middle_mask);
+        self.linear(&places.attention_out, attention_out).forward(mixed, None, scratch, middle);
+        self.keep(middle, d, Place::AttentionOut, &mut room.attention_out_kept);
+        self.join(stream, middle, Place::ResidualAfterAttention, &mut room.middle_kept);
         let input = sized(&mut room.mlp_in, tokens * d);
         self.norm(&places.norms[1], middle, input);
-        self.keep(input, d, Place::MlpIn, &mut room.mlp_in_mask);
+        self.keep(input, d, Place::MlpIn, &mut room.mlp_in_kept);
         let sums = sized(&mut room.sums, tokens * self.config.d_mlp);
-        self.linear(&places.mlp_in, mlp_in).forward(input, scratch, sums);
+        let kept = room.mlp_in_kept.mostly_zero();
+        self.linear(&places.mlp_in, mlp_in).forward(input, kept, scratch, sums);
         let neurons = sized(&mut room.neurons, sums.len());
         match self.config.activation {
             Activation::Gelu => gelu_into(self.isa, sums, neurons),
@@ -165,11 +168,12 @@ impl<'a> Network<'a> {
                 relu(neurons);
             }
         }
-        self.keep(neurons, self.config.d_mlp, Place::MlpNeuron, &mut room.neurons_mask);
+        self.keep(neurons, self.config.d_mlp, Place::MlpNeuron, &mut room.neurons_kept);
         let after = sized(&mut room.after, tokens * d);
-        self.linear(&places.mlp_out, mlp_out).forward(neurons, scratch, after);
-        self.keep(after, d, Place::MlpOut, &mut room.mlp_out_mask);
-        self.join(&room.middle, after, Place::ResidualAfterMlp, &mut room.after_mask);
+        let kept = room.neurons_kept.mostly_zero();
+        self.linear(&places.mlp_out, mlp_out).forward(neurons, kept, scratch, after);
+        self.keep(after, d, Place::MlpOut, &mut room.mlp_out_kept);
+        self.join(&room.middle, after, Place::ResidualAfterMlp, &mut room.after_kept);
     }
 
     fn backward(&self, inputs: &[u32], room: &mut Room, gradient: &mut [f32]) {
@@ -186,7 +190,7 @@ impl<'a> Network<'a> {
         }
         let unembedding = self.linear(&self.places.unembedding, &self.prepared.unembedding);
         let d_normed = sized(&mut room.d_half, size);
-        unembedding.backward(&room.normed, &room.logits, &mut room.scratch, gradient, d_normed);
+        unembedding.backward(&room.normed, (&room.logits, None), &mut room.scratch, gradient, d_normed);
         let d_stream = sized(&mut room.d_stream, size);
         d_stream.fill(0.0);
         let stream = room.layers.last().map_or(&room.embedded, |layer| &layer.after);
@@ -209,19 +213,21 @@ impl<'a> Network<'a> {
         let [.., mlp_in, mlp_out] = &self.prepared.layers[i];
         let Room { layers, d_stream, d_half, d_input, d_wide, scratch, .. } = room;
         let layer = &layers[i];
-        self.leave(&layer.after, &layer.after_mask, d_stream);
+        self.leave(&layer.after, &layer.after_kept, d_stream);
         d_half.copy_from_slice(d_stream);
-        self.mask(&layer.mlp_out_mask, d_half);
+        layer.mlp_out_kept.mask(self.isa, d_half);
         let d_neurons = sized(d_wide, layer.neurons.len());
-        self.linear(&places.mlp_out, mlp_out).backward(&layer.neurons, d_half, scratch, gradient, d_neurons);
-        self.mask(&layer.neurons_mask, d_neurons);
+        let d_out = (&d_half[..], layer.mlp_out_kept.mostly_zero());
+        self.linear(&places.mlp_out, mlp_out).backward(&layer.neurons, d_out, scratch, gradient, d_neurons);
+        layer.neurons_kept.mask(self.isa, d_neurons);
         match self.config.activation {
             Activation::Gelu => gelu_gradient(self.isa, &layer.sums, d_neurons),
             Activation::Relu => positive_only(&layer.sums, d_neurons),
         }
         let d_input = sized(d_input, layer.mlp_in.len());
-        self.linear(&places.mlp_in, mlp_in).backward(&layer.mlp_in, d_neurons, scratch, gradient, d_input);
-        self.mask(&layer.mlp_in_mask, d_input);
+        let d_out = (&d_neurons[..], layer.neurons_kept.mostly_zero());
+        self.linear(&places.mlp_in, mlp_in).backward(&layer.mlp_in, d_out, scratch, gradient, d_input);
+        layer.mlp_in_kept.mask(self.isa, d_input);
         self.norm_gradient(&places.norms[1], &layer.middle, d_input, d_stream, gradient);
     }
 
@@ -232,21 +238,23 @@ impl<'a> Network<'a> {
         let (before, own) = layers.split_at(i);
         let stream = before.last().map_or(&*embedded, |layer| &layer.after);
         let Some(layer) = own.first() else { return };
-        self.leave(&layer.middle, &layer.middle_mask, d_stream);
+        self.leave(&layer.middle, &layer.middle_kept, d_stream);
         d_half.copy_from_slice(d_stream);
-        self.mask(&layer.attention_out_mask, d_half);
+        layer.attention_out_kept.mask(self.isa, d_half);
         let d_mixed = sized(d_mixed, layer.mixed.len());
         let out = self.linear(&places.attention_out, attention_out);
-        out.backward(&layer.mixed, d_half, scratch, gradient, d_mixed);
+        let d_out = (&d_half[..], layer.attention_out_kept.mostly_zero());
+        out.backward(&layer.mixed, d_out, scratch, gradient, d_mixed);
         let d_qkv = sized(d_wide, layer.qkv.len());
         let tokens = layer.mixed.len() / self.config.heads_width();
         let sink = places.sink.as_ref().map(|range| self.slice(range));
         let d_sink = places.sink.as_ref().map(|range| &mut gradient[range.clone()]);
         causal_attention_gradient(self.isa, &layer.qkv, sink, self.shape(tokens), d_mixed, d_qkv, d_sink);
-        self.mask(&layer.qkv_mask, d_qkv);
+        layer.qkv_kept.mask(self.isa, d_qkv);
         let d_input = sized(d_input, layer.attention_in.len());
-        self.linear(&places.qkv, qkv).backward(&layer.attention_in, d_qkv, scratch, gradient, d_input);
-        self.mask(&layer.attention_in_mask, d_input);
+        let d_out = (&d_qkv[..], layer.qkv_kept.mostly_zero());
+        self.linear(&places.qkv, qkv).backward(&layer.attention_in, d_out, scratch, gradient, d_input);
+        layer.attention_in_kept.mask(self.isa, d_input);
         self.norm_gradient(&places.norms[0], stream, d_input, d_stream, gradient);
     }
 
@@ -279,12 +287,9 @@ impl<'a> Network<'a> {
         layer_norm_gradient(self.isa, x, weight, LAYER_NORM_EPS, d, d_x, (d_weight, d_bias));
     }
 
-    /// AbsTopK on rows of `width` where the configuration has it at `place`; the mask is empty elsewhere.
-    fn keep(&self, x: &mut [f32], width: usize, place: Place, mask: &mut Vec<u8>) {
-        match self.kept(place, width) {
-            Some(k) => abs_top_k_mask(self.isa, x, width, k, sized(mask, x.len())),
-            None => mask.clear(),
-        }
+    /// AbsTopK on rows of `width` where the configuration has it at `place`.
+    fn keep(&self, x: &mut [f32], width: usize, place: Place, kept: &mut Selection) {
+        kept.keep(self.isa, x, width, [self.kept(place, width)]);
     }
 
     fn kept(&self, place: Place, width: usize) -> Option<usize> {
@@ -292,45 +297,25 @@ impl<'a> Network<'a> {
     }
 
     /// AbsTopK on queries, keys and values, each over all heads.
-    fn keep_qkv(&self, qkv: &mut [f32], width: usize, mask: &mut Vec<u8>) {
+    fn keep_qkv(&self, qkv: &mut [f32], width: usize, kept: &mut Selection) {
         let places = [Place::AttentionQuery, Place::AttentionKey, Place::AttentionValue];
-        let kept = places.map(|place| self.kept(place, width));
-        if kept.iter().all(Option::is_none) {
-            mask.clear();
-            return;
-        }
-        let mask = sized(mask, qkv.len());
-        if let [Some(k), ..] = kept
-            && kept.iter().all(|&other| other == Some(k))
-        {
-            abs_top_k_mask(self.isa, qkv, width, k, mask);
-            return;
-        }
-        for (part, (x, mask)) in qkv.chunks_exact_mut(width).zip(mask.chunks_exact_mut(width)).enumerate() {
-            abs_top_k_mask(self.isa, x, width, kept[part % 3].unwrap_or(width), mask);
-        }
+        kept.keep(self.isa, qkv, width, places.map(|place| self.kept(place, width)));
     }
 
     /// `x` joins the stream: `x += stream`, relu where the residual stream has it, AbsTopK.
-    fn join(&self, stream: &[f32], x: &mut [f32], place: Place, mask: &mut Vec<u8>) {
+    fn join(&self, stream: &[f32], x: &mut [f32], place: Place, kept: &mut Selection) {
         add_assign(x, stream);
         if self.config.residual_relu {
             relu(x);
         }
-        self.keep(x, self.config.d_model, place, mask);
+        self.keep(x, self.config.d_model, place, kept);
     }
 
     /// The gradient back through [`Network::join`], down to the sum.
-    fn leave(&self, joined: &[f32], mask: &[u8], d_stream: &mut [f32]) {
-        self.mask(mask, d_stream);
+    fn leave(&self, joined: &[f32], kept: &Selection, d_stream: &mut [f32]) {
+        kept.mask(self.isa, d_stream);
         if self.config.residual_relu {
             positive_only(joined, d_stream);
-        }
-    }
-
-    fn mask(&self, mask: &[u8], d: &mut [f32]) {
-        if !mask.is_empty() {
-            apply_mask(self.isa, mask, d);
         }
     }
 }

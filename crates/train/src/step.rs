@@ -143,7 +143,7 @@ impl Trainer {
         let scale = 1.0 / targets as f32;
         let count = gradient_groups.clamp(1, sequences.len().max(1));
         self.groups.resize_with(count, Group::default);
-        let prepared = Prepared::new(&self.places, &self.parameters);
+        let prepared = Prepared::new(&self.places, &self.parameters, self.config.top_k.is_some());
         let network = Network {
             isa: self.isa,
             config: &self.config,

@@ -193,6 +193,9 @@ pub(crate) struct Train {
     /// What to train: TOML with the tables model, data and recipe, and a seed
     #[arg(value_name = "CONFIG.toml")]
     pub(crate) config: PathBuf,
+    /// The corpus, in place of the one that the configuration names
+    #[arg(long, value_name = "CORPUS")]
+    pub(crate) corpus: Option<String>,
     /// The folder to write; while training goes on, OUT.training beside it holds the checkpoint
     #[arg(long, value_name = "MODEL")]
     pub(crate) out: PathBuf,

@@ -9,7 +9,9 @@ use super::failure::Failure;
 pub(crate) fn run(call: &Train, console: &Console) -> Result<(), Failure> {
     let name = call.out.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let mut bar = console.training_bar(&name);
-    let outcome = train_model(&call.config, &call.out, call.resume, &mut |progress| bar.hear(progress));
+    let corpus = call.corpus.as_deref();
+    let outcome =
+        train_model(&call.config, corpus, &call.out, call.resume, &mut |progress| bar.hear(progress));
     drop(bar);
     let summary = outcome?;
     console.note(&format!(
