@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::bootstrap::TestDraws as Draws;
 use crate::testing::{any_join, close, compared, join_of, model_mut};
-use crate::{CheckedJoin, Comparison, Options};
+use crate::{CheckedJoin, Comparison, Options, Sections};
 
 const PAIR: [Role; 2] = [Role::A, Role::B];
 
@@ -135,20 +135,33 @@ fn a_temperature_adds_a_diagram_and_the_basis_leaves_both_alone() {
             top_probability: model.top_probability.iter().map(|p| p - 0.2).collect(),
         });
     }
-    let [as_scored, calibrated] =
+    let [found, leading] =
         [Basis::AsScored, Basis::Calibrated].map(|basis| compared(&join, &Options { basis, ..few() }));
-    assert_eq!(as_scored.all.reliability, calibrated.all.reliability);
-    let diagram = of_a(&as_scored).calibrated.as_ref().unwrap();
+    // The basis asked for is said, and changes nothing else: both are there.
+    assert_eq!([found.setup.basis, leading.setup.basis], [Basis::AsScored, Basis::Calibrated]);
+    assert_eq!((&found.all, &found.calibrated), (&leading.all, &leading.calibrated));
+    let calibrated = found.calibrated.as_ref().unwrap();
+    assert_eq!(found.all.reliability, calibrated.all.reliability);
+    // It is what a comparison of models with these losses would be.
+    let mut at_temperature = join.clone();
+    for model in &mut at_temperature.models {
+        let columns = model.calibrated.take().unwrap();
+        (model.loss, model.entropy) = (columns.loss, columns.entropy);
+    }
+    let mut again = compared(&at_temperature, &few());
+    assert_eq!(again.calibrated, None);
+    again.all.reliability = calibrated.all.reliability.clone();
+    assert_eq!(again.all, calibrated.all);
+    let diagram = of_a(&found).calibrated.as_ref().unwrap();
     let gap = diagram.overconfidence.value;
-    assert!((gap + 0.2 - of_a(&as_scored).as_scored.overconfidence.value).abs() < 1e-6, "{gap}");
+    assert!((gap + 0.2 - of_a(&found).as_scored.overconfidence.value).abs() < 1e-6, "{gap}");
     assert!(diagram.expected_calibration_error.value < 0.1);
-    assert_eq!([as_scored.setup.basis, calibrated.setup.basis], [Basis::AsScored, Basis::Calibrated]);
-    let model = |comparison: &Comparison| {
-        let model = &comparison.all.overall.models[0];
+    let model = |sections: &Sections| {
+        let model = &sections.overall.models[0];
         [model.mean_loss_nats.value, model.mean_entropy_nats.value, model.median_entropy_nats.value]
     };
-    assert_eq!(model(&as_scored), [0.0, 0.0, 0.0]);
-    assert_eq!(model(&calibrated), [0.25, 0.125, 0.125]);
+    assert_eq!(model(&found.all), [0.0, 0.0, 0.0]);
+    assert_eq!(model(&calibrated.all), [0.25, 0.125, 0.125]);
 }
 
 #[test]
