@@ -167,14 +167,11 @@ fn tests_in_words(rows: &[(&DeltaRow, f64)], discovery: Option<&[DeltaRow]>) -> 
 /// `: X, Y and Z` or, where there are more, `, most on X, Y and Z`, with Δ and count, or with Δ of the discovery half.
 fn most_on(rows: &[(&DeltaRow, f64)], discovery: Option<&[DeltaRow]>) -> Prose {
     let named = listed(rows, |row, delta| {
-        let before = discovery.and_then(|rows| row_named(rows, &row.name)).and_then(delta_of);
-        match before {
-            None => {
-                format!(" ({} over {})", format::delta(delta), format::counted(row.tokens, "token", "tokens"))
-            }
-            Some(before) => {
-                format!(" ({}, discovery half {})", format::delta(delta), format::delta(before))
-            }
+        let mark = if holds(row.delta_test) { format::MARK } else { "" };
+        let delta = format!("{}{mark}", format::delta(delta));
+        match discovery.and_then(|rows| row_named(rows, &row.name)).and_then(delta_of) {
+            None => format!(" ({delta} over {})", format::counted(row.tokens, "token", "tokens")),
+            Some(before) => format!(" ({delta}, discovery half {})", format::delta(before)),
         }
     });
     Prose::new().text(if rows.len() > NAMED { ", most on " } else { ": " }).then(named)
@@ -292,6 +289,7 @@ fn part_of(count: usize, total: usize, [one, many]: [&str; 2]) -> String {
         (0, 1) => format!("0 of 1 {one}"),
         (_, 1) => format!("the only {one}"),
         (0, _) => format!("none of the {total} {many}"),
+        (2, 2) => format!("both {many}"),
         _ if count == total => format!("all {total} {many}"),
         _ => format!("{count} of the {total} {many}"),
     }

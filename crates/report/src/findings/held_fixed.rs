@@ -29,20 +29,21 @@ pub(super) fn held_fixed(view: View<'_>) -> Option<Prose> {
         holds(category.excess_test) && value(category.excess_nats).is_some_and(|excess| excess * raw > 0.0)
     };
     let part = part_of(standing.iter().filter(stays).count(), standing.len(), ["category", "categories"]);
-    Some(Prose::new().text("With ").text(covariates_in_words(found)).strong(" held fixed").text(format!(
+    Some(Prose::new().text("With ").text(covariates_in_words(view, found)).strong(" held fixed").text(format!(
         ", {part} whose Δ differs from that of all tokens at q\u{a0}<\u{a0}0.05 still differ so, with the same sign. A regression describes; it does not say what causes what."
     )))
 }
 
 /// What is held fixed, by short names where they are known.
-pub(crate) fn covariates_in_words(found: &HeldFixed) -> String {
+pub(crate) fn covariates_in_words(view: View<'_>, found: &HeldFixed) -> String {
     let kept = found.covariates.iter().filter(|covariate| covariate.dropped_because.is_none());
-    let names: Vec<String> = kept.map(|covariate| short_name(&covariate.name, found.entropy_of)).collect();
+    let names: Vec<String> =
+        kept.map(|covariate| short_name(view, &covariate.name, found.entropy_of)).collect();
     in_words(&names)
 }
 
 /// `frequency` for `ln occurrences of the token among the joined tokens`.
-fn short_name(name: &str, entropy_of: Role) -> String {
+fn short_name(view: View<'_>, name: &str, entropy_of: Role) -> String {
     let known = [
         ("ln occurrences", "the token’s frequency"),
         ("ln tokens before", "its position in the window"),
@@ -51,7 +52,7 @@ fn short_name(name: &str, entropy_of: Role) -> String {
     ];
     match known.into_iter().find(|(start, _)| name.starts_with(start)) {
         Some((_, short)) => short.to_owned(),
-        None if name.starts_with("entropy") => format!("the entropy of {}", entropy_of.name()),
+        None if name.starts_with("entropy") => format!("the entropy of {}", view.label(entropy_of)),
         None => name.to_owned(),
     }
 }

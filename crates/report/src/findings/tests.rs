@@ -109,7 +109,7 @@ fn categories_that_hold_are_counted_with_those_the_discovery_half_agrees_on() {
     let mut comparison = sample::halves();
     let text = sentence(categories, &comparison);
     assert!(
-        text.starts_with("sparse is ahead in 8 of 19 categories, most on Logical operators (−0.310, discovery half −0.330), "),
+        text.starts_with("sparse is ahead in 8 of 19 categories, most on Logical operators (−0.310*, discovery half −0.330), "),
         "{text}"
     );
     assert!(
@@ -281,6 +281,7 @@ fn parts_are_counted_as_people_count() {
     let part = |count, total| part_of(count, total, ["pair", "pairs"]);
     assert_eq!(part(0, 7), "none of the 7 pairs");
     assert_eq!(part(4, 7), "4 of the 7 pairs");
+    assert_eq!(part(2, 2), "both pairs");
     assert_eq!(part(7, 7), "all 7 pairs");
     assert_eq!(part(1, 1), "the only pair");
     assert_eq!(part(0, 1), "0 of 1 pair");

@@ -3,7 +3,7 @@
 use deltaloss_records::Basis;
 use deltaloss_stats::{IntervalNote, SetupModel};
 
-use super::{Block, CALIBRATED_IN_WORDS, Section, halves_in_words};
+use super::{Block, CALIBRATED_IN_WORDS, Section};
 use crate::format;
 use crate::prose::{Prose, in_words};
 use crate::table::{Cell, Column, Kind, Table};
@@ -15,7 +15,6 @@ pub(super) fn methods(view: View<'_>) -> Section {
         "Bits per byte are the total loss in bits over the UTF-8 bytes of the tokens; perplexity is exp(mean loss); top-1 accuracy is the share of tokens that no vocabulary entry outranks.".to_owned(),
         format!("Tokens fall into categories by the rules “{}”; the first rule that matches decides, so the categories share no token.", view.comparison.setup.rules),
         format!("Sentences name and count only groups with at least {FEW_TOKENS} tokens. A difference that rounds to 0.000 counts as none."),
-        halves_in_words(view),
         "A document’s half follows from the first bit of its text’s SHA-256, so it is the same in every run. Temperatures were fitted on the discovery half alone.".to_owned(),
         match view.basis() {
             Basis::AsScored => "Losses and entropies are as the models gave them, except where they are called calibrated: there each model’s logits are divided by its own temperature.".to_owned(),
@@ -43,7 +42,7 @@ fn intervals_in_words(note: &IntervalNote, are_there: bool) -> String {
         };
     }
     format!(
-        "Intervals, in brackets and as whiskers, are at 95 %: {}, {} of {}, seed {}. All documents count here; results.json has the discovery and the confirmation half apart. A number whose tokens lie in fewer than {} documents carries none, nor does a share of a gap that may have either sign. Beside each interval results.json and tables/*.csv give a standard error with documents as clusters (not for correlations over vocabulary entries that count each entry once); the tests in results.json and that of equivalence use it, with the t distribution.",
+        "Intervals, in brackets and as whiskers, are at 95 %: {}, {} of {}, seed {}. A number whose tokens lie in fewer than {} documents carries none, nor does a share of a gap that may have either sign. Beside each interval results.json and tables/*.csv give a standard error with documents as clusters (not for correlations over vocabulary entries that count each entry once); all tests use it, with the t distribution.",
         note.method,
         format::counted(note.replicates, "resample", "resamples"),
         format::counted(note.documents, "document", "documents"),

@@ -117,7 +117,7 @@ pub(super) fn categories(view: View<'_>) -> Section {
     let blocks = vec![
         Block::Figure(figures::categories(view.comparison), caption, vec![table.clone()]),
         Block::Table(table),
-        legend(view, tests),
+        legend(tests),
         Block::Paragraph(Prose::new().text(
             "The share of the gap is a category’s summed Δ over the summed Δ of all tokens. Where the models are nearly equal that total is small, and the shares are large and of both signs.",
         )),
@@ -141,7 +141,7 @@ pub(super) fn brackets(view: View<'_>) -> Section {
         Block::Figure(figures::brackets(view.comparison), caption, tables.to_vec()),
     ];
     blocks.extend(tables.map(Block::Table));
-    blocks.push(legend(view, view.lead().brackets.by_count.iter().any(|row| row.delta_test.is_some())));
+    blocks.push(legend(view.lead().brackets.by_count.iter().any(|row| row.delta_test.is_some())));
     blocks.push(Block::Paragraph(Prose::new().text(
         "Closing brackets in strings and comments count too, and so do those of tokens such as () that open a bracket themselves. The depth counts brackets opened in code before the token and not yet closed, so a bracket in a string or comment, or one that its own token opened, can stand at depth 0.",
     )));
@@ -186,16 +186,15 @@ pub(super) fn confidence(view: View<'_>) -> Section {
     ).text(null))];
     blocks.push(Block::Figure(figures::confidence(view.comparison), caption, vec![table.clone()]));
     blocks.push(Block::Table(table));
-    blocks.push(legend(view, view.lead().confidence.iter().any(|row| row.a_confident.delta_test.is_some())));
+    blocks.push(legend(view.lead().confidence.iter().any(|row| row.a_confident.delta_test.is_some())));
     Section { id: "confidence", title: "Confidence", blocks }
 }
 
 /// What the marks of the tables above say.
-fn legend(view: View<'_>, tests: bool) -> Block {
-    let half = if view.beside().is_some() { " Discovery-half columns carry no mark." } else { "" };
+fn legend(tests: bool) -> Block {
     Block::Paragraph(Prose::new().text(match tests {
         true => format!(
-            "{MARK} differs from zero at q\u{a0}<\u{a0}0.05 (Benjamini–Hochberg among the tested numbers of the column); no mark: not shown, or not tested.{half}"
+            "{MARK} differs from zero at q\u{a0}<\u{a0}0.05 (Benjamini–Hochberg among the tested numbers of the column); no mark: not shown, or not tested."
         ),
         false => "No number here was tested, so none is marked.".to_owned(),
     }))
@@ -222,7 +221,7 @@ pub(super) fn calibration(view: View<'_>) -> Option<Section> {
     if comparison.calibrated.is_some() {
         blocks.push(Block::Table(tables::calibration_deltas(comparison)));
         blocks.push(Block::Table(tables::calibration_confidence(comparison)));
-        blocks.push(legend(view, view.lead().categories.iter().any(|row| row.delta_test.is_some())));
+        blocks.push(legend(view.lead().categories.iter().any(|row| row.delta_test.is_some())));
     }
     Some(Section { id: "calibration", title: "Calibration", blocks })
 }
@@ -232,7 +231,7 @@ pub(super) fn held_fixed(view: View<'_>) -> Option<Section> {
     let found = view.lead().held_fixed.as_ref()?;
     let mut words = format!(
         "A category’s Δ may come from what else its tokens are: rare, early in the window, deep in brackets, new to the document, hard to predict. So Δ is regressed on the category together with {} (least squares over {}, errors clustered by document).",
-        covariates_in_words(found),
+        covariates_in_words(view, found),
         format::counted(found.tokens, "token", "tokens"),
     );
     let dropped = found.covariates.iter().filter_map(|covariate| {
@@ -254,7 +253,7 @@ pub(super) fn held_fixed(view: View<'_>) -> Option<Section> {
     let blocks = vec![
         Block::Paragraph(Prose::new().text(words)),
         Block::Table(tables::held_fixed(view.comparison)),
-        legend(view, tests),
+        legend(tests),
         Block::Table(tables::held_fixed_slopes(view.comparison)),
     ];
     Some(Section { id: "held-fixed", title: "Held fixed", blocks })

@@ -71,6 +71,9 @@ fn delta_table(
             view.label(Role::B)
         ));
     }
+    if view.beside().is_some() {
+        caption.push_str(" The discovery half’s Δ is given without its interval and mark.");
+    }
     if on_page.excess {
         caption.push_str(" Excess: Δ less the mean Δ of all tokens.");
     }
