@@ -16,11 +16,7 @@ for model in dense dense-small; do
             "$bin/deltaloss" score --quiet --model "$base-$role" --tokenizer builtin:pycode_2k \
                 --corpus builtin:python-stdlib --sample "$sample" --out "$base-run-$role"
         done
-        for basis in as-scored calibrated; do
-            flag=
-            [ "$basis" = as-scored ] || flag=--calibrated
-            "$bin/deltaloss" compare --quiet --a "$base-run-a" --b "$base-run-b" $flag --out "$base-$basis" >/dev/null
-            python3 bench/calibration/show.py "$model" "$factor" "$base-$basis/results.json"
-        done
+        "$bin/deltaloss" compare --quiet --a "$base-run-a" --b "$base-run-b" --out "$base-compared" >/dev/null
+        python3 bench/calibration/show.py "$model" "$factor" "$base-compared/results.json"
     done
 done

@@ -162,7 +162,7 @@ pub(crate) struct Compare {
     /// Category rules (TOML) in place of the built-in ones
     #[arg(long, value_name = "FILE")]
     pub(crate) rules: Option<PathBuf>,
-    /// Compare the losses and entropies of each model at its own best temperature, which its run holds
+    /// Let the numbers lead that have each model at its own best temperature, which its run holds; results.json has both
     #[arg(long)]
     pub(crate) calibrated: bool,
     /// Replace the comparison at --out
