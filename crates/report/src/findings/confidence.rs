@@ -7,7 +7,7 @@ use super::{SMALLEST_SHOWN, model, part_of};
 use crate::format;
 use crate::prose::Prose;
 use crate::scale::extent;
-use crate::view::{FEW_TOKENS, View, value};
+use crate::view::{FEW_TOKENS, View, holds, value};
 
 /// What a threshold is in sentences, and several.
 const PAIR: &str = "pair of c and u";
@@ -33,21 +33,11 @@ pub(super) fn confidence(view: View<'_>) -> Option<Prose> {
     let prose = model(prose.text(" (entropy below c) and "), view, Role::B).text(" is not (above u), ");
     let [one, many] = [PAIR, PAIRS].map(|noun| format!("{noun} with at least {FEW_TOKENS} tokens"));
     let enough_tokens = [one.as_str(), many.as_str()];
-    let discovery = |cell: fn(&ConfidenceRow) -> ConfidenceCell| {
-        let Some(sections) = view.beside() else { return String::new() };
-        let found = deltas(&sections.confidence, |row| Some(cell(row)));
-        if found.is_empty() {
-            return String::new();
-        }
-        format!(" In the discovery half it {}.", range_in_words(&found))
-    };
     let prose = prose
-        .then(ahead_in_words(view, &a, Role::A, enough_tokens))
-        .text(discovery(|row| row.a_confident))
+        .then(ahead_in_words(view, Role::A, |row| row.a_confident, enough_tokens))
         .text(" The other way round, ");
     let again = if a.is_empty() { enough_tokens } else { ["such pair", "such pairs"] };
-    let prose =
-        prose.then(ahead_in_words(view, &b, Role::B, again)).text(discovery(|row| row.b_confident)).text(" ");
+    let prose = prose.then(ahead_in_words(view, Role::B, |row| row.b_confident, again)).text(" ");
     let tokens = || rows.iter().map(|row| [row.a_confident.tokens, row.b_confident.tokens]);
     let enough = tokens().filter(|[a, b]| *a.max(b) >= FEW_TOKENS);
     let (more_a, more_b) = enough
@@ -61,15 +51,41 @@ pub(super) fn confidence(view: View<'_>) -> Option<Prose> {
     )
 }
 
-/// The range of Δ, and how often the confident model is ahead, over the `pairs` that have enough tokens.
-fn ahead_in_words(view: View<'_>, deltas: &[f64], confident: Role, pairs: [&str; 2]) -> Prose {
-    if deltas.is_empty() {
+/// The range of Δ, how often the confident model is ahead over the `pairs` that have enough tokens, at how many of these
+/// that holds, and the range in the discovery half.
+fn ahead_in_words(
+    view: View<'_>,
+    confident: Role,
+    cell: fn(&ConfidenceRow) -> ConfidenceCell,
+    pairs: [&str; 2],
+) -> Prose {
+    let rows = &view.lead().confidence;
+    let found = deltas(rows, |row| Some(cell(row)));
+    if found.is_empty() {
         return Prose::new().text(format!("none of the {PAIRS} has {FEW_TOKENS} tokens."));
     }
     let sign = if confident == Role::A { -1.0 } else { 1.0 };
-    let ahead = deltas.iter().filter(|delta| **delta * sign >= SMALLEST_SHOWN).count();
-    let prose = Prose::new().text(format!("Δ {}: ", range_in_words(deltas)));
-    model(prose, view, confident).text(format!(" is ahead at {}.", part_of(ahead, deltas.len(), pairs)))
+    let is_ahead = |delta: f64| delta * sign >= SMALLEST_SHOWN;
+    let ahead = found.iter().filter(|delta| is_ahead(**delta)).count();
+    let prose = Prose::new().text(format!("Δ {}: ", range_in_words(&found)));
+    let mut text = format!(" is ahead at {}", part_of(ahead, found.len(), pairs));
+    let cells = || rows.iter().map(cell);
+    if ahead > 0 && cells().any(|cell| cell.delta_test.is_some()) {
+        let shown = cells()
+            .filter(|cell| holds(cell.delta_test))
+            .filter(|cell| enough_delta(*cell).is_some_and(is_ahead));
+        text.push_str(&match shown.count() {
+            every if every == ahead => " (q\u{a0}<\u{a0}0.05)".to_owned(),
+            0 => " (nowhere at q\u{a0}<\u{a0}0.05)".to_owned(),
+            some => format!(" (at {some} with q\u{a0}<\u{a0}0.05)"),
+        });
+    }
+    text.push('.');
+    let before = view.beside().map(|half| deltas(&half.confidence, |row| Some(cell(row))));
+    if let Some(before) = before.filter(|before| !before.is_empty()) {
+        text.push_str(&format!(" In the discovery half it {}.", range_in_words(&before)));
+    }
+    model(prose, view, confident).text(text)
 }
 
 /// Δ of the cells with enough tokens to be taken seriously.

@@ -146,6 +146,16 @@ fn headline_numbers_are_of_the_confirmation_half_with_discovery_beside() {
             && text.contains("In the discovery half it runs from −2.510 to −0.310."),
         "{text}"
     );
+    assert!(
+        text.contains(
+            "sparse is ahead at all 12 pairs of c and u with at least 100 tokens (q\u{a0}<\u{a0}0.05)."
+        ),
+        "{text}"
+    );
+    let mut fewer = sample::halves();
+    fewer.confirmation.as_mut().unwrap().confidence[0].a_confident.delta_test = None;
+    let text = sentence(confidence, &fewer);
+    assert!(text.contains("at least 100 tokens (at 11 with q\u{a0}<\u{a0}0.05)."), "{text}");
     // Where a half has too few documents everything is about all of them.
     let mut comparison = sample::halves();
     comparison.discovery.as_mut().unwrap().intervals.none_because = Some("4 documents hold tokens".into());
