@@ -125,10 +125,11 @@ impl RunReader {
             return Ok(None);
         }
         let record = self.rows.get(self.next_row);
-        if record.document > document.document {
+        let exists = (record.document as usize) < self.documents;
+        if exists && record.document > document.document {
             return Ok(None);
         }
-        check(&record, Some(document), self.documents, self.previous.as_ref())
+        check(&record, exists.then_some(document), self.documents, self.previous.as_ref())
             .map_err(|problem| self.bad_row(problem))?;
         (self.next_row, self.rows_handed_on) = (self.next_row + 1, self.rows_handed_on + 1);
         self.previous = Some(record);
