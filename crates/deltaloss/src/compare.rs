@@ -138,10 +138,9 @@ fn compare_in_pieces(
                 rayon::join(
                     || writer.write(&joined, first_document, &categories, &depths),
                     || {
-                        let passes = first_passes.iter_mut();
-                        passes
-                            .map(|pass| pass.add_join(&joined, first_document, &categories))
-                            .collect::<Result<(), CompareError>>()
+                        first_passes
+                            .iter_mut()
+                            .try_for_each(|pass| pass.add_join(&joined, first_document, &categories))
                     },
                 )
             },
