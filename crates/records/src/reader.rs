@@ -109,7 +109,6 @@ impl RunReader {
             }
             let rows = columns.len() - before;
             if rows != document.scored as usize {
-                self.check_next_document()?;
                 let (name, scored) = (&document.name, document.scored);
                 return Err(self.incomplete(format!(
                     "document `{name}` has {rows} rows in the token table, but {scored} scored"
@@ -126,25 +125,15 @@ impl RunReader {
             return Ok(None);
         }
         let record = self.rows.get(self.next_row);
-        if record.document > document.document {
+        let exists = (record.document as usize) < self.documents;
+        if exists && record.document > document.document {
             return Ok(None);
         }
-        check(&record, Some(document), self.documents, self.previous.as_ref())
+        check(&record, exists.then_some(document), self.documents, self.previous.as_ref())
             .map_err(|problem| self.bad_row(problem))?;
         (self.next_row, self.rows_handed_on) = (self.next_row + 1, self.rows_handed_on + 1);
         self.previous = Some(record);
         Ok(Some(record))
-    }
-
-    /// The next row, if there is one, names a document of the run.
-    fn check_next_document(&mut self) -> Result<(), RecordsError> {
-        if self.has_row()? {
-            let record = self.rows.get(self.next_row);
-            if record.document as usize >= self.documents {
-                return Err(self.bad_row(format!("document {} of {}", record.document, self.documents)));
-            }
-        }
-        Ok(())
     }
 
     /// Decodes more rows where none is left; whether there is one.

@@ -10,10 +10,11 @@ use deltaloss_stats::{
 
 #[path = "sample_halves.rs"]
 mod halves;
-#[path = "sample_setup.rs"]
+mod heatmap;
 mod setup;
 
 pub(crate) use self::halves::halves;
+use self::heatmap::heatmap;
 use self::setup::{reliability, setup};
 
 /// Role, label, mean loss, mean and median entropy, parameters, non-zero parameters.
@@ -249,11 +250,7 @@ pub(crate) fn extreme() -> Comparison {
         model.grid_nats.truncate(3);
     }
     for row in &mut comparison.all.confidence {
-        row.a_confident = ConfidenceCell {
-            tokens: u64::MAX,
-            delta_nats: Some(Estimate::point(1e300)),
-            ..ConfidenceCell::default()
-        };
+        row.a_confident = confidence_cell(u64::MAX, Estimate::point(1e300));
     }
     if let [first, second, third, ..] = &mut comparison.all.correlation[..] {
         first.heatmap_vocabulary =
@@ -274,11 +271,7 @@ pub(crate) fn few() -> Comparison {
         row.placebo_delta_nats = Some(Estimate::point(-5.0 * sign));
     }
     for (index, row) in comparison.all.confidence.iter_mut().enumerate().filter(|(index, _)| index % 3 != 0) {
-        let cell = |delta| ConfidenceCell {
-            tokens: index as u64,
-            delta_nats: Some(delta),
-            ..ConfidenceCell::default()
-        };
+        let cell = |delta| confidence_cell(index as u64, delta);
         row.a_confident = cell(Estimate { interval: Some([-8.0, 9.0]), ..Estimate::point(0.9) });
         row.b_confident = cell(Estimate::point(-3.65));
         row.placebo_confident = Some(cell(Estimate::point(-1.548)));
@@ -400,12 +393,13 @@ fn entropy(&(role, label, _, mean, median, ..): &Model) -> EntropyDistribution {
     }
 }
 
+fn confidence_cell(tokens: u64, delta: Estimate) -> ConfidenceCell {
+    ConfidenceCell { tokens, delta_nats: Some(delta), ..ConfidenceCell::default() }
+}
+
 fn confidence_row((c, u, cells): Confidence) -> ConfidenceRow {
-    let [a, b, placebo, over_placebo] = cells.map(|(tokens, delta)| ConfidenceCell {
-        tokens,
-        delta_nats: Some(Estimate::point(delta)),
-        ..ConfidenceCell::default()
-    });
+    let [a, b, placebo, over_placebo] =
+        cells.map(|(tokens, delta)| confidence_cell(tokens, Estimate::point(delta)));
     ConfidenceRow {
         confident_below_nats: c,
         uncertain_above_nats: u,
@@ -441,32 +435,4 @@ fn correlation() -> Vec<PairCorrelation> {
             heatmap_vocabulary: heatmap([0.3, 20.0], 1_600, 0.55, 0.12 + (1.0 - r)),
         })
         .collect()
-}
-
-/// Points around the diagonal of log-losses, each adding a Zipf-like number of tokens.
-fn heatmap([low, high]: [f64; 2], points: u64, spread: f64, noise: f64) -> Heatmap {
-    let edges: Vec<f64> = (0..=20).map(|i| low * (high / low).powf(f64::from(i) / 20.0)).collect();
-    let mut counts = vec![vec![0u64; 20]; 20];
-    let mut outside = 0;
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    let mut normal = move || -> f64 {
-        (0..12)
-            .map(|_| {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                (state >> 11) as f64 / (1u64 << 53) as f64
-            })
-            .sum::<f64>()
-            - 6.0
-    };
-    for point in 1..=points {
-        let centre = 0.95 + spread * normal();
-        let place = |log: f64| ((log - low.ln()) / (high / low).ln() * 20.0).floor();
-        let (x, y) = (place(centre + noise * normal()), place(centre + noise * normal()));
-        if (0.0..20.0).contains(&x) && (0.0..20.0).contains(&y) {
-            counts[y as usize][x as usize] += 1 + 40_000 / (point * point.min(40));
-        } else {
-            outside += 1;
-        }
-    }
-    Heatmap { edges_nats: edges, counts, outside }
 }

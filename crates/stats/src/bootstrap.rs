@@ -1,8 +1,9 @@
 //! Intervals and standard errors of sums over documents, with documents as the unit that is drawn.
 //!
 //! Tokens of one document are far from independent, so documents are resampled, never tokens: the cluster
-//! bootstrap of Cameron, Gelbach and Miller (2008), with percentile intervals as in Efron and Tibshirani
-//! (1993, ch. 13). A replicate draws as many documents as there are, with replacement, and weights each
+//! bootstrap of Cameron, Gelbach and Miller (2008), with percentile intervals (Efron and Tibshirani 1993, ch. 13),
+//! expanded for the number of documents (Hesterberg 2015, arXiv 1411.5279, section 5.3): plain ones are too narrow by a factor of
+//! sqrt((n − 1) / n) and by that of normal to t quantiles. A replicate draws as many documents as there are, with replacement, and weights each
 //! document's sums by how often it came up; tokens are not looked at again. All statistics of a set of
 //! documents share the same draws, so their replicates can be compared one by one.
 //!
@@ -28,8 +29,8 @@ pub(crate) const FEWEST_DOCUMENTS: usize = 10;
 /// Of the replicates this share may lack a number; with more, there is no interval.
 const MOST_WITHOUT_NUMBER: f64 = 0.05;
 
-/// Where a 95 % interval ends, as quantiles of the replicates.
-const ENDS: [f64; 2] = [0.025, 0.975];
+/// Standard normal numbers within ± this are 95 %.
+const NORMAL_95: f64 = 1.959_963_984_540_054;
 
 /// So many replicates are summed at a time: their sums stay in the fastest cache.
 pub(crate) const BLOCK: usize = 256;
@@ -121,7 +122,8 @@ impl Resamples {
             (self.replicates == 0).then(|| "no replicates were asked for".to_owned())
         };
         IntervalNote {
-            method: "percentile bootstrap by document".to_owned(),
+            method: "percentile bootstrap by document, expanded for their number (Hesterberg 2015)"
+                .to_owned(),
             level: 0.95,
             replicates: self.replicates as u64,
             seed: self.seed,
@@ -194,9 +196,32 @@ fn draw_block(documents: usize, seeds: &[u64]) -> Vec<u8> {
     block
 }
 
-/// The percentile interval of a statistic's replicates, interpolated between neighbours. Replicates without
-/// a number are left out; nothing where they are more than one in twenty.
-pub(crate) fn percentiles(replicates: impl Iterator<Item = Option<f64>>) -> Option<[f64; 2]> {
+/// Which part of the replicates lies beyond either end of a 95 % interval from `documents` documents: Φ(−t·sqrt(n / (n − 1))), t
+/// being Student's 97.5 % quantile with n − 1 degrees of freedom. 0.0086 for 10 documents, 0.0218 for 60, 0.025 in the limit.
+pub(crate) fn tail(documents: usize) -> f64 {
+    let degrees = documents.saturating_sub(1).max(1) as f64;
+    libm::erfc(student_95(degrees) * ((degrees + 1.0) / degrees / 2.0).sqrt()) / 2.0
+}
+
+/// Student's two-sided 95 % point (Abramowitz and Stegun 1964, 26.7.5), within 3e-5 from 9 degrees of freedom on.
+fn student_95(degrees: f64) -> f64 {
+    let z = NORMAL_95;
+    let polynomial = |coefficients: &[f64]| coefficients.iter().fold(0.0, |sum, c| sum * z * z + c) * z;
+    let terms = [
+        polynomial(&[1.0, 1.0]) / 4.0,
+        polynomial(&[5.0, 16.0, 3.0]) / 96.0,
+        polynomial(&[3.0, 19.0, 17.0, -15.0]) / 384.0,
+        polynomial(&[79.0, 776.0, 1482.0, -1920.0, -945.0]) / 92_160.0,
+    ];
+    terms.iter().rev().fold(0.0, |sum, term| (sum + term) / degrees) + z
+}
+
+/// The expanded percentile interval of the replicates of a statistic of `documents` documents, interpolated between
+/// neighbours. Replicates without a number are left out; nothing where they are more than one in twenty.
+pub(crate) fn percentiles(
+    replicates: impl Iterator<Item = Option<f64>>,
+    documents: usize,
+) -> Option<[f64; 2]> {
     let (mut values, mut all) = (Vec::new(), 0usize);
     for value in replicates {
         all += 1;
@@ -212,5 +237,6 @@ pub(crate) fn percentiles(replicates: impl Iterator<Item = Option<f64>>) -> Opti
         let (below, above) = (values[place.floor() as usize], values[place.ceil() as usize]);
         below + (above - below) * place.fract()
     };
-    Some(ENDS.map(at))
+    let tail = tail(documents);
+    Some([tail, 1.0 - tail].map(at))
 }

@@ -242,7 +242,8 @@ impl OfDocuments<'_> {
             self.resamples.blocks().flat_map_iter(|(block, length)| self.replicates(block, length)).collect();
         let (densities, tokens) = self.densities();
         let of_point = |point: usize| {
-            let ends = percentiles(replicates.iter().map(|densities| Some(densities[point])))?;
+            let of_point = replicates.iter().map(|densities| Some(densities[point]));
+            let ends = percentiles(of_point, self.places.len())?;
             Some(ends.map(|end| (end + exact[point] - densities[point] / tokens).max(0.0)))
         };
         (0..self.points).into_par_iter().map(of_point).collect()

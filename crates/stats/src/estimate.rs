@@ -84,7 +84,7 @@ impl<const N: usize> Resampled<N> {
 
     /// The interval of what `statistic` makes of a replicate's sums.
     pub(crate) fn interval(&self, statistic: impl Fn(&[f64; N]) -> Option<f64>) -> Option<[f64; 2]> {
-        percentiles(self.replicates.as_ref()?.iter().map(statistic))
+        percentiles(self.replicates.as_ref()?.iter().map(statistic), self.cells.len())
     }
 
     /// The ratio of two sums as a term of a combination.
@@ -114,14 +114,14 @@ impl<const N: usize> Term<'_, N> {
 pub(crate) fn combine<const N: usize>(terms: &[Term<'_, N>], resamples: &Resamples) -> Option<Measured> {
     let value = added(terms.iter().map(|term| term.value(&term.group.totals)))?;
     let replicates: Option<Vec<&[[f64; N]]>> = terms.iter().map(|term| term.group.replicates()).collect();
+    let documents = terms.iter().map(|term| term.group.cells.len()).min().unwrap_or(0);
     let interval = replicates.and_then(|replicates| {
         let count = replicates.first().map_or(0, |first| first.len());
         let at = |replicate: usize| {
             added(terms.iter().zip(&replicates).map(|(term, sums)| term.value(&sums[replicate])))
         };
-        percentiles((0..count).map(at))
+        percentiles((0..count).map(at), documents)
     });
-    let documents = terms.iter().map(|term| term.group.cells.len()).min().unwrap_or(0);
     let standard_error = (documents >= FEWEST_DOCUMENTS).then(|| combined_error(terms, resamples)).flatten();
     Some(Measured { estimate: Estimate { value, interval, standard_error }, documents })
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::bootstrap::{Cell, Resamples};
+use crate::bootstrap::{Cell, Resamples, percentiles};
 use crate::estimate::{Measured, Resampled, Sum, Term, clustered_error, combine};
 use crate::table::Halves;
 use crate::{DocumentRows, Estimate};
@@ -185,7 +185,7 @@ impl Whole<'_> {
         let share = |(part, whole): (&[f64; SUMS], &[f64; SUMS])| {
             same_sign(sum(whole)).then(|| sum(part) / sum(whole))
         };
-        let interval = crate::bootstrap::percentiles(parts.iter().zip(wholes).map(share));
+        let interval = percentiles(parts.iter().zip(wholes).map(share), group.cells().len());
         let standard_error = interval.and_then(|_| self.share_error(group, sum, value));
         Some(Estimate { value, interval, standard_error })
     }

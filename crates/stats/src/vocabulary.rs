@@ -130,7 +130,7 @@ impl VocabularySums {
             let (x, y) = (&entries.means[first], &entries.means[second]);
             let interval = |value: f64, weighting: usize| {
                 let replicates = replicates.as_ref()?.iter().map(|of_pairs| of_pairs[index][weighting]);
-                recentred(value, replicates)
+                recentred(value, replicates, resamples.documents())
             };
             let weighted = pearson(x, y, Some(&weights));
             EntryCorrelation {
@@ -286,11 +286,15 @@ fn merge_totals(ours: &mut BTreeMap<u32, Total>, theirs: &BTreeMap<u32, Total>) 
 }
 
 /// The interval of a coefficient from its replicates, moved on Fisher's scale to where their mean is the coefficient.
-fn recentred(value: f64, replicates: impl Iterator<Item = Option<f64>>) -> Option<[f64; 2]> {
+fn recentred(
+    value: f64,
+    replicates: impl Iterator<Item = Option<f64>>,
+    documents: usize,
+) -> Option<[f64; 2]> {
     let place = Some(value.atanh()).filter(|place| place.is_finite())?;
     let fisher: Vec<Option<f64>> = replicates.map(|r| r.map(f64::atanh).filter(|z| z.is_finite())).collect();
     let known: Vec<f64> = fisher.iter().flatten().copied().collect();
     let mean = known.iter().sum::<f64>() / known.len() as f64;
-    let ends = percentiles(fisher.into_iter())?.map(|end| (place + end - mean).tanh());
+    let ends = percentiles(fisher.into_iter(), documents)?.map(|end| (place + end - mean).tanh());
     Some(ends)
 }

@@ -65,8 +65,8 @@ fn intervals_hold_the_truth() {
         let (truth, found) = (TRUTH[place], &EFFECTS[place]);
         let resampled =
             share(found, |found| found.interval.is_some_and(|[low, high]| low <= truth && truth <= high));
-        // Percentile intervals over 60 documents fall about 0.015 short.
-        assert!((resampled - 0.945).abs() < margin() + 0.015, "{place}: {resampled}");
+        // Four errors of the corpora, and the 0.015 that the method may be off.
+        assert!((resampled - 0.95).abs() < margin() + 0.015, "{place}: {resampled}");
     }
 }
 

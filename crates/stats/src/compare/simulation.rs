@@ -1,7 +1,7 @@
 //! Simulations at reduced size: do intervals hold the truth as often as they say, do tests err as seldom?
 //!
-//! Seeds are fixed. Of `CORPORA` corpora three Monte Carlo standard errors of a share of 0.95 are 0.046; bounds are as wide
-//! below, and wider by what 40 documents cost the percentile bootstrap (about 0.015).
+//! Seeds are fixed. Of `CORPORA` corpora three Monte Carlo standard errors of a share of 0.95 are 0.046; bounds are
+//! somewhat wider.
 
 use deltaloss_records::{Joined, Role};
 
@@ -115,7 +115,7 @@ fn intervals_of_every_kind_hold_the_truth() {
     }
     for (name, held) in held {
         let [bootstrap, clustered] = held.map(|held| held as f64 / CORPORA as f64);
-        assert!((0.885..0.995).contains(&bootstrap), "{name}, resampled: {bootstrap}");
+        assert!((0.90..0.995).contains(&bootstrap), "{name}, resampled: {bootstrap}");
         assert!((0.90..0.995).contains(&clustered), "{name}, clustered t: {clustered}");
     }
     assert!(shares > CORPORA / 2, "{shares}");

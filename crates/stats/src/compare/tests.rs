@@ -257,8 +257,10 @@ fn a_half_is_as_if_there_were_no_other() {
     for (half, found) in [(Split::Discovery, whole.discovery), (Split::Confirmation, whole.confirmation)] {
         let mut found = found.unwrap();
         let mut alone = compared(&only(&join, half), &options).all;
-        // The grid of vocabulary entries is that of the discovery half in all panels.
+        // The grid of vocabulary entries is that of the discovery half in all panels, and what is held fixed counts a token's
+        // occurrences among all joined tokens.
         for sections in [&mut found, &mut alone] {
+            sections.held_fixed = None;
             let pairs = sections.correlation.iter_mut().filter(|_| half == Split::Confirmation);
             pairs.for_each(|pair| pair.heatmap_vocabulary = pair.heatmap_occurrences.clone());
         }

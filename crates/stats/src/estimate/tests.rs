@@ -32,7 +32,7 @@ fn a_difference_of_ratios_over_different_documents() {
     assert_eq!(test.degrees_of_freedom, 11);
     // Replicate by replicate.
     let (xs, ys) = (x.replicates().unwrap(), y.replicates().unwrap());
-    let naive = percentiles(xs.iter().zip(ys).map(|(x, y)| Some(x[1] / x[0] - y[1] / y[0])));
+    let naive = percentiles(xs.iter().zip(ys).map(|(x, y)| Some(x[1] / x[0] - y[1] / y[0])), 12);
     assert_eq!(found.estimate.interval, naive);
 }
 
