@@ -55,7 +55,8 @@ fn sections(all: &Sections, shift: f64, factor: f64, documents: u64) -> Sections
         pair.mean_delta_test = test(Some(pair.mean_delta_nats));
     }
     let [ours, placebo] = [0, 1].map(|index| found.overall.pairs[index].clone());
-    let difference = less(Some(ours.mean_delta_nats), Some(placebo.mean_delta_nats)).unwrap();
+    let (one, other) = (ours.mean_delta_nats, placebo.mean_delta_nats);
+    let difference = moved(one, one.value - other.value);
     found.overall.placebo_difference = Some(PairDifference {
         mean_delta_nats: difference,
         mean_delta_test: test(Some(difference)),

@@ -39,6 +39,8 @@ impl Table {
                 } else if name == "split" {
                     let halves = column.as_string::<i32>();
                     assert!(halves.iter().all(|half| matches!(half, Some("discovery" | "confirmation"))));
+                } else if name == "text" {
+                    assert_eq!(column.as_string::<i32>().iter().flatten().count(), batch.num_rows());
                 } else {
                     assert_eq!(name, "category");
                     table.category.extend(column.as_string::<i32>().iter().map(|v| v.unwrap().to_owned()));
