@@ -190,9 +190,18 @@ impl FirstPass {
             let found: Vec<&str> = roles.iter().map(|role| role.name()).collect();
             return Err(CompareError::MissingRole { role, found: found.join(", ") });
         }
-        Ok(FirstPass {
-            rules: rules.name().to_owned(),
-            categories: rules.names().to_vec(),
+        Ok(Self::empty(rules.name(), rules.names(), roles, options))
+    }
+
+    /// The same pass before it has seen any document.
+    fn fresh(&self) -> Self {
+        Self::empty(&self.rules, &self.categories, &self.roles, &self.options)
+    }
+
+    fn empty(rules: &str, categories: &[String], roles: &[Role], options: &Options) -> Self {
+        FirstPass {
+            rules: rules.to_owned(),
+            categories: categories.to_vec(),
             roles: roles.to_vec(),
             options: options.clone(),
             documents: Vec::new(),
@@ -205,29 +214,6 @@ impl FirstPass {
             correlation: CorrelationSums::new(roles),
             distributions: DistributionSums::new(roles.len()),
             reliability: ReliabilitySums::new(roles.len()),
-        })
-    }
-
-    /// The same pass before it has seen any document.
-    fn fresh(&self) -> Self {
-        FirstPass {
-            rules: self.rules.clone(),
-            categories: self.categories.clone(),
-            roles: self.roles.clone(),
-            options: self.options.clone(),
-            documents: Vec::new(),
-            overall: OverallSums::new(&self.roles),
-            whole: GroupTable::default(),
-            by_category: GroupTable::default(),
-            brackets: BracketSums::default(),
-            confidence: ConfidenceSums::new(
-                &self.options.confident_below_nats,
-                &self.options.uncertain_above_nats,
-            ),
-            entropy: EntropySums::new(self.roles.len()),
-            correlation: CorrelationSums::new(&self.roles),
-            distributions: DistributionSums::new(self.roles.len()),
-            reliability: ReliabilitySums::new(self.roles.len()),
         }
     }
 
