@@ -6,8 +6,8 @@
 
 use crate::exp::exp_nonpositive;
 use crate::isa::{dispatch, multiply_add};
+use crate::vector::LANES;
 
-pub(crate) const LANES: usize = 16;
 /// Keys scored together.
 const BLOCK: usize = 64;
 /// Running sums over the values, to hide the latency of a multiply-add.
@@ -102,7 +102,7 @@ impl Head {
 
 /// Turns the first `n` scores into exp(score − max) and the rest into zero; returns the denominator.
 #[inline(always)]
-pub(crate) fn softmax_weights<const FMA: bool>(scores: &mut [f32], n: usize, sink: Option<f32>) -> f32 {
+fn softmax_weights<const FMA: bool>(scores: &mut [f32], n: usize, sink: Option<f32>) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];
     scores[n..].fill(f32::NEG_INFINITY);
     for chunk in scores.chunks_exact(LANES) {

@@ -23,8 +23,8 @@ pub fn dense_product(x: &[f32], weight: &[f32], bias: Option<&[f32]>, shape: [us
     if t == 0 || k == 0 || n == 0 {
         return;
     }
-    let rows = |row| View { start: 0, row, column: 1 };
-    strided_product(shape, (x, rows(k)), (weight, rows(n)), 1.0, true, (out, rows(n)));
+    let rows = |row| View { row, column: 1 };
+    strided_product(shape, (x, rows(k)), (weight, rows(n)), true, (out, rows(n)));
 }
 
 /// Adds the gradient of [`dense_product`] in its weight, as checkpoints store it:
@@ -40,9 +40,9 @@ pub fn weight_gradient(d_out: &[f32], x: &[f32], shape: [usize; 3], d_weight: &m
     if t == 0 || k == 0 || n == 0 {
         return;
     }
-    let turned = View { start: 0, row: 1, column: n };
-    let rows = View { start: 0, row: k, column: 1 };
-    strided_product([n, t, k], (d_out, turned), (x, rows), 1.0, true, (d_weight, rows));
+    let turned = View { row: 1, column: n };
+    let rows = View { row: k, column: 1 };
+    strided_product([n, t, k], (d_out, turned), (x, rows), true, (d_weight, rows));
 }
 
 /// `out[t, n] = Σ_k x[t, k]·weight[k, n]`, as [`dense_product`] without a bias but for the sign of zeros: what was in `out`
@@ -56,21 +56,20 @@ pub fn dense_product_into(x: &[f32], weight: &[f32], shape: [usize; 3], out: &mu
         out.fill(0.0);
         return;
     }
-    let rows = |row| View { start: 0, row, column: 1 };
-    strided_product([t, k, n], (x, rows(k)), (weight, rows(n)), 1.0, false, (out, rows(n)));
+    let rows = |row| View { row, column: 1 };
+    strided_product([t, k, n], (x, rows(k)), (weight, rows(n)), false, (out, rows(n)));
 }
 
-/// Where a matrix lies in a slice: its first entry, and the steps from row to row and from column to column.
+/// How a matrix lies in a slice: the steps from row to row and from column to column.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct View {
-    pub(crate) start: usize,
-    pub(crate) row: usize,
-    pub(crate) column: usize,
+struct View {
+    row: usize,
+    column: usize,
 }
 
 impl View {
     fn check(&self, what: &str, len: usize, rows: usize, columns: usize) {
-        let last = self.start + (rows - 1) * self.row + (columns - 1) * self.column;
+        let last = (rows - 1) * self.row + (columns - 1) * self.column;
         assert!(
             last < len,
             "strided_product: {what} [{rows}, {columns}] of {self:?} is not in {len} entries"
@@ -78,13 +77,12 @@ impl View {
     }
 }
 
-/// `out = scale·lhs·rhs`, or `out +=` that; lhs `[m, k]`, rhs `[k, n]`, out `[m, n]`, each anywhere in its slice. The
+/// `out = lhs·rhs`, or `out +=` that; lhs `[m, k]`, rhs `[k, n]`, out `[m, n]`, each anywhere in its slice. The
 /// entries of `out` must be apart: its rows may not overlap.
-pub(crate) fn strided_product(
+fn strided_product(
     [m, k, n]: [usize; 3],
     lhs: (&[f32], View),
     rhs: (&[f32], View),
-    scale: f32,
     adds: bool,
     out: (&mut [f32], View),
 ) {
@@ -100,18 +98,18 @@ pub(crate) fn strided_product(
             m,
             n,
             k,
-            out.0.as_mut_ptr().add(out.1.start),
+            out.0.as_mut_ptr(),
             out.1.column as isize,
             out.1.row as isize,
             adds,
-            lhs.0.as_ptr().add(lhs.1.start),
+            lhs.0.as_ptr(),
             lhs.1.column as isize,
             lhs.1.row as isize,
-            rhs.0.as_ptr().add(rhs.1.start),
+            rhs.0.as_ptr(),
             rhs.1.column as isize,
             rhs.1.row as isize,
             if adds { 1.0 } else { 0.0 },
-            scale,
+            1.0,
             false,
             false,
             false,

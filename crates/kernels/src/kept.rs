@@ -43,7 +43,6 @@ impl Kept {
 
     /// Forgets all rows.
     pub fn clear(&mut self) {
-        *self = Kept { columns: std::mem::take(&mut self.columns), ..Kept::default() };
         self.columns.clear();
     }
 
@@ -127,8 +126,9 @@ fn copy_columns(matrix: &[f32], width: usize, first: usize, panel: &mut [f32]) {
 pub struct KeptScratch {
     /// Where each row's entries of each block begin, `[T][blocks + 1]`; or where a column's tokens begin, `[N + 1]`.
     starts: Vec<u32>,
-    /// Tokens and values by column.
+    /// Tokens by column.
     tokens: Vec<u32>,
+    /// Kept values, by row or by column.
     values: Vec<f32>,
     panel: Aligned,
 }
@@ -182,9 +182,18 @@ fn add_row<V: Vector>(sums: &mut Sums<V>, value: f32, row: u32, panel: &[f32]) {
     }
 }
 
-/// The sum of two.
+/// `sums + Σ values[i]·panel[rows[i]]`, in two sums in turn, to hide the latency of a multiply-add.
 #[inline(always)]
-fn total<V: Vector>(mut even: Sums<V>, odd: Sums<V>) -> Sums<V> {
+fn add_rows<V: Vector>(sums: Sums<V>, values: &[f32], rows: &[u32], panel: &[f32]) -> Sums<V> {
+    let (mut even, mut odd) = (sums, [V::splat(0.0); ACROSS]);
+    let (mut pairs, mut pair_values) = (rows.chunks_exact(2), values.chunks_exact(2));
+    for (rows, values) in (&mut pairs).zip(&mut pair_values) {
+        add_row(&mut even, values[0], rows[0], panel);
+        add_row(&mut odd, values[1], rows[1], panel);
+    }
+    for (&last, &value) in pairs.remainder().iter().zip(pair_values.remainder()) {
+        add_row(&mut even, value, last, panel);
+    }
     for v in 0..ACROSS {
         even[v] = even[v].add(odd[v]);
     }
@@ -232,27 +241,24 @@ fn kept_product_body<V: Vector>(
         }
         return;
     }
-    block_starts(kept, &mut scratch.starts);
+    let KeptScratch { starts, values, .. } = scratch;
+    block_starts(kept, starts);
+    values.clear();
+    for (x, kept) in x.chunks_exact(k).zip(kept.rows()) {
+        values.extend(kept.iter().map(|&column| x[column as usize]));
+    }
     let blocks = k.div_ceil(BLOCK);
     for (index, panel) in weight.panels.chunks_exact(k * PANEL).enumerate() {
         let zero = [V::splat(0.0); ACROSS];
         let bias = bias.map_or(zero, |bias| load::<V>(bias, index * PANEL));
         for block in 0..blocks {
-            let rows = x.chunks_exact(k).zip(kept.rows()).zip(scratch.starts.chunks_exact(blocks + 1));
-            for (((x, kept), starts), out) in rows.zip(out.chunks_exact_mut(n)) {
-                let kept = &kept[starts[block] as usize..starts[block + 1] as usize];
-                // Two sums in turn, to hide the latency of a multiply-add.
+            let rows =
+                values.chunks_exact(kept.per_row).zip(kept.rows()).zip(starts.chunks_exact(blocks + 1));
+            for (((values, kept), starts), out) in rows.zip(out.chunks_exact_mut(n)) {
+                let own = starts[block] as usize..starts[block + 1] as usize;
                 let start = if block > 0 { load::<V>(out, index * PANEL) } else { bias };
-                let (mut even, mut odd) = (start, [V::splat(0.0); ACROSS]);
-                let mut pairs = kept.chunks_exact(2);
-                for pair in &mut pairs {
-                    add_row(&mut even, x[pair[0] as usize], pair[0], panel);
-                    add_row(&mut odd, x[pair[1] as usize], pair[1], panel);
-                }
-                for &last in pairs.remainder() {
-                    add_row(&mut even, x[last as usize], last, panel);
-                }
-                store(total(even, odd), out, index * PANEL);
+                let sums = add_rows(start, &values[own.clone()], &kept[own], panel);
+                store(sums, out, index * PANEL);
             }
         }
     }
@@ -325,17 +331,8 @@ fn kept_weight_gradient_body<V: Vector>(
             copy_columns(&x[first * inputs..][..count * inputs], inputs, column, panel);
             for (own, d_weight) in starts.windows(2).zip(d_weight.chunks_exact_mut(inputs)) {
                 let own = own[0] as usize..own[1] as usize;
-                let (tokens, values) = (&tokens[own.clone()], &values[own]);
-                let (mut even, mut odd) = (load::<V>(d_weight, column), [V::splat(0.0); ACROSS]);
-                let (mut pairs, mut pair_values) = (tokens.chunks_exact(2), values.chunks_exact(2));
-                for (pair, values) in (&mut pairs).zip(&mut pair_values) {
-                    add_row(&mut even, values[0], pair[0], panel);
-                    add_row(&mut odd, values[1], pair[1], panel);
-                }
-                for (&last, &value) in pairs.remainder().iter().zip(pair_values.remainder()) {
-                    add_row(&mut even, value, last, panel);
-                }
-                store(total(even, odd), d_weight, column);
+                let sums = load::<V>(d_weight, column);
+                store(add_rows(sums, &values[own.clone()], &tokens[own], panel), d_weight, column);
             }
         }
     }
