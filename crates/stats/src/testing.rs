@@ -1,11 +1,12 @@
 //! Joins for tests: small ones written by hand, and arbitrary ones.
 
-use deltaloss_records::{
-    CorpusInfo, EngineInfo, Joined, JoinedDocument, JoinedModel, ModelInfo, RUN_SCHEMA, Role, RunInfo, Split,
-    TokenizerInfo, Totals, WindowInfo,
-};
+use deltaloss_records::{Joined, JoinedDocument, JoinedModel, Role, Split};
 use proptest::prelude::*;
 
+#[path = "../testing/run_info.rs"]
+mod run_info;
+
+use self::run_info::run_info;
 use crate::bootstrap::TestDraws as Draws;
 use crate::{Comparison, Options, Rules, Sections, classify_rows, compare};
 
@@ -54,37 +55,13 @@ fn model(role: Role, rows: usize) -> JoinedModel {
     JoinedModel {
         role,
         label: format!("model-{}", role.name()),
-        run: run_info(role.name()),
+        run: run_info(role.name(), 8, 8),
         loss: vec![0.0; rows],
         entropy: vec![0.0; rows],
         rank: vec![1; rows],
         top_token: vec![0; rows],
         top_probability: vec![0.5; rows],
         calibrated: None,
-    }
-}
-
-fn run_info(name: &str) -> RunInfo {
-    let text = || name.to_owned();
-    RunInfo {
-        schema: RUN_SCHEMA.to_owned(),
-        model: ModelInfo {
-            name: text(),
-            source: text(),
-            sha256: text(),
-            architecture: text(),
-            parameters: 2,
-            nonzero_parameters: 1,
-        },
-        tokenizer: TokenizerInfo { name: text(), sha256: text(), size: 8 },
-        corpus: CorpusInfo { name: text(), sha256: text(), documents: 1, skipped: 0 },
-        window: WindowInfo { context: 8, mode: "truncate".to_owned(), stride: None, beginning_of_text: None },
-        temperature: None,
-        calibration: None,
-        engine: EngineInfo { version: text(), instruction_set: text(), threads: 1 },
-        totals: Totals::default(),
-        elapsed_seconds: 1.0,
-        tokens_per_second: 1.0,
     }
 }
 

@@ -10,12 +10,13 @@
 
 use std::collections::HashSet;
 
-use deltaloss_records::{
-    CorpusInfo, EngineInfo, Joined, JoinedDocument, JoinedModel, ModelInfo, RUN_SCHEMA, Role, RunInfo, Split,
-    TokenizerInfo, Totals, WindowInfo,
-};
+use deltaloss_records::{Joined, JoinedDocument, JoinedModel, Role, Split};
 use deltaloss_stats::{Options, Rules, classify_rows, compare};
 use serde_json::Value;
+
+mod run_info;
+
+use self::run_info::run_info;
 
 /// Whether a differs from b.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,36 +155,10 @@ fn add_document(join: &mut Joined, document: usize, scenario: Scenario, random: 
 }
 
 fn empty_model(role: Role) -> JoinedModel {
-    let text = || role.name().to_owned();
-    let run = RunInfo {
-        schema: RUN_SCHEMA.to_owned(),
-        model: ModelInfo {
-            name: text(),
-            source: text(),
-            sha256: text(),
-            architecture: text(),
-            parameters: 2,
-            nonzero_parameters: 1,
-        },
-        tokenizer: TokenizerInfo { name: text(), sha256: text(), size: TOKENS.len() as u64 },
-        corpus: CorpusInfo { name: text(), sha256: text(), documents: 1, skipped: 0 },
-        window: WindowInfo {
-            context: 4096,
-            mode: "truncate".to_owned(),
-            stride: None,
-            beginning_of_text: None,
-        },
-        temperature: None,
-        calibration: None,
-        engine: EngineInfo { version: text(), instruction_set: text(), threads: 1 },
-        totals: Totals::default(),
-        elapsed_seconds: 1.0,
-        tokens_per_second: 1.0,
-    };
     JoinedModel {
         role,
-        label: text(),
-        run,
+        label: role.name().to_owned(),
+        run: run_info(role.name(), TOKENS.len() as u64, 4096),
         loss: Vec::new(),
         entropy: Vec::new(),
         rank: Vec::new(),
