@@ -114,22 +114,32 @@ fn compare_in_pieces(
     table: &Path,
 ) -> Result<Comparison, Error> {
     let mut reader = JoinReader::open(runs)?;
+    // Whether a run's tokens are others than a's shows in the first piece.
+    let mut piece = reader.next_documents(PIECE_ROWS)?;
     let models: Vec<SetupModel> = reader
         .runs()
-        .map(|(role, label, run)| SetupModel { role, label: label.to_owned(), run: run.clone() })
+        .map(|(role, label, run, carried)| SetupModel {
+            role,
+            label: label.to_owned(),
+            run: run.clone(),
+            carried,
+        })
         .collect();
     let roles: Vec<Role> = models.iter().map(|model| model.role).collect();
-    let calibrated = models.iter().all(|model| model.run.temperature.is_some());
+    // The oracle classes tokens by its entropies as scored on either basis.
+    let compared = || models.iter().filter(|model| model.role != Role::Oracle);
+    let calibrated = compared().all(|model| model.run.temperature.is_some());
     let bases = if calibrated { &[Basis::AsScored, Basis::Calibrated][..] } else { &[Basis::AsScored] };
     let first_pass = |&basis| FirstPass::new(&roles, rules, &Options { basis, ..options.clone() });
     let mut first_passes = bases.iter().map(first_pass).collect::<Result<Vec<_>, _>>()?;
     let mut classifier = Classifier::new(rules);
-    let runs: Vec<(Role, bool)> =
-        models.iter().map(|model| (model.role, model.run.temperature.is_some())).collect();
-    let mut writer = JoinedWriter::create(table, &runs, options.basis, rules.names())?;
+    let mut writer = None;
     let mut first_document = 0;
-    let mut piece = reader.next_documents(PIECE_ROWS)?;
     while let Some(joined) = piece {
+        let writer = match &mut writer {
+            Some(writer) => writer,
+            none => none.insert(JoinedWriter::create(table, &joined, options.basis, rules.names())?),
+        };
         let (categories, depths) = (classifier.classify(&joined)?, token_depths(&joined)?);
         let next_document = reader.documents_read() as u32;
         let (next, (written, added)) = rayon::join(
@@ -150,7 +160,7 @@ fn compare_in_pieces(
         piece = next?;
         first_document = next_document;
     }
-    writer.close()?;
+    writer.map_or(Ok(()), JoinedWriter::close)?;
     let left_out = reader.left_out();
     let finish = |(pass, basis): (&FirstPass, &Basis)| -> Result<ByHalf, Error> {
         let mut columns = JoinedColumns::open(table, &roles, *basis, rules.names())?;
@@ -168,7 +178,8 @@ fn compare_in_pieces(
         left_out,
         rules: rules.name().to_owned(),
         basis: options.basis,
-        models: models.clone(),
+        models: compared().cloned().collect(),
+        oracle: models.iter().find(|model| model.role == Role::Oracle).cloned(),
     };
     Ok(Comparison::new(setup, as_scored, calibrated))
 }
@@ -219,6 +230,8 @@ fn second_look(
                 depth: &rows.depth[range.clone()],
                 losses: &losses,
                 entropies: &entropies,
+                bytes: &rows.bytes[range.clone()],
+                oracle: rows.oracle.as_ref().map(|entropies| &entropies[range.clone()]),
             });
         }
         part

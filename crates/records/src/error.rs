@@ -104,6 +104,16 @@ pub enum RecordsError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The tokens of a document overlap, so that nothing can be carried to them or from them.
+    #[error("{path}: document `{document}`: {problem}; the tokens of a run follow each other in the text, so this run is damaged: score it again", path = .path.display())]
+    Spans {
+        /// The run's folder.
+        path: PathBuf,
+        /// The document's name.
+        document: String,
+        /// Which token, and what is wrong with it.
+        problem: String,
+    },
     /// A run's totals are no numbers.
     #[error("the totals of a run are not finite ({what}); nothing was written")]
     NonFiniteTotals {

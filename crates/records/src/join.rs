@@ -1,24 +1,31 @@
-//! Joining runs token by token on (document, position).
+//! Joining runs token by token: those of run a's tokenizer on (document, position), others through the text.
+
+mod carried;
+mod rows;
 
 use std::path::PathBuf;
 
 use rayon::prelude::*;
 
+use self::carried::{Carried, carry, carry_entropy};
+use self::rows::{check_same_tokens, common_rows, same_tokens};
 use crate::error::RecordsError;
-use crate::joined::{Joined, JoinedDocument, JoinedModel, Role};
+use crate::joined::{CalibratedLosses, Guesses, Joined, JoinedDocument, JoinedModel, JoinedOracle, Role};
 use crate::read::Run;
 use crate::reader::RunReader;
-use crate::record::{DocumentRecord, TokenRecord};
+use crate::record::DocumentRecord;
 use crate::run_info::RunInfo;
-use crate::table::{CalibratedColumns, TokenColumns};
+use crate::table::{ScoreColumns, TokenColumns};
 
-/// Joins runs over one corpus with one tokenizer; the models of the join are in order of their role.
+/// Joins runs over one corpus; the models of the join are in order of their role, the oracle apart.
 ///
-/// A row is a token that every run predicted; tokens that only some predicted (their windows differ, say) are
-/// counted in [`Joined::left_out`]. The whole join is in memory: [`JoinReader`] goes through it in pieces.
+/// A row is a token of run a that every run predicted; tokens that only some predicted (their windows differ, say) are
+/// counted in [`Joined::left_out`]. A run with other tokens than a's has predicted a token of a where its own tokens
+/// cover its bytes; its losses and entropies are carried ([`crate::carry_sum`], [`crate::carry_mean`]). What the oracle does
+/// not cover stays, without a value. The whole join is in memory: [`JoinReader`] goes through it in pieces.
 ///
 /// # Errors
-/// Role a or b is missing or a role is given twice, different corpora or tokenizers, runs that contradict each other
+/// Role a or b is missing or a role is given twice, different corpora, runs of one tokenizer that contradict each other
 /// on a token, or no common token.
 pub fn join(runs: Vec<(Role, String, Run)>) -> Result<Joined, RecordsError> {
     let runs = runs.into_iter().map(|(role, label, run)| (role, label, run.folder().to_owned())).collect();
@@ -34,6 +41,16 @@ struct Source {
     role: Role,
     label: String,
     reader: RunReader,
+    /// Whether its tokens are others than run a's; not known before the first piece where the tokenizers' files differ, for
+    /// they may hold one vocabulary.
+    carried: Option<bool>,
+}
+
+impl Source {
+    fn joined(&self, (loss, entropy, calibrated, guesses): RowsOfModel) -> JoinedModel {
+        let (role, label, run) = (self.role, self.label.clone(), self.reader.info.clone());
+        JoinedModel { role, label, run, loss, entropy, calibrated, guesses }
+    }
 }
 
 /// The next documents of one run.
@@ -45,6 +62,7 @@ struct Piece {
 /// A join of runs that is read from front to back, so that only some documents are in memory at a time.
 #[derive(Debug)]
 pub struct JoinReader {
+    /// By role, the oracle last.
     sources: Vec<Source>,
     /// Documents read.
     documents: usize,
@@ -62,9 +80,15 @@ impl JoinReader {
         runs.sort_by_key(|(role, ..)| *role);
         check_roles(&runs)?;
         let open = |(role, label, folder): (Role, String, PathBuf)| {
-            Ok(Source { role, label, reader: RunReader::open(&folder)? })
+            Ok(Source { role, label, reader: RunReader::open(&folder)?, carried: None })
         };
-        let sources: Vec<Source> = runs.into_iter().map(open).collect::<Result<_, RecordsError>>()?;
+        let mut sources: Vec<Source> = runs.into_iter().map(open).collect::<Result<_, RecordsError>>()?;
+        let tokenizer = sources[0].reader.info.tokenizer.sha256.clone();
+        for source in &mut sources {
+            // The oracle is carried always, so that its tokens need not be those that the others predicted.
+            let same = source.reader.info.tokenizer.sha256 == tokenizer;
+            source.carried = if source.role == Role::Oracle { Some(true) } else { same.then_some(false) };
+        }
         for source in &sources[1..] {
             let counts = [sources[0].reader.documents, source.reader.documents];
             if counts[0] != counts[1] {
@@ -75,9 +99,13 @@ impl JoinReader {
         Ok(JoinReader { sources, documents: 0, rows: 0, left_out: 0, ended: false })
     }
 
-    /// The runs in order of their role: role, label, provenance.
-    pub fn runs(&self) -> impl Iterator<Item = (Role, &str, &RunInfo)> {
-        self.sources.iter().map(|source| (source.role, source.label.as_str(), &source.reader.info))
+    /// The runs in order of their role, the oracle last: role, label, provenance, and whether its values are carried to other
+    /// tokens, which is known from the first piece on.
+    pub fn runs(&self) -> impl Iterator<Item = (Role, &str, &RunInfo, bool)> {
+        self.sources.iter().map(|source| {
+            let carried = source.carried == Some(true);
+            (source.role, source.label.as_str(), &source.reader.info, carried)
+        })
     }
 
     /// Documents of the corpus.
@@ -117,14 +145,83 @@ impl JoinReader {
         for (source, piece) in self.sources.iter().zip(&pieces).skip(1) {
             check_same_texts(&self.sources[0], &pieces[0], source, piece)?;
         }
-        let columns: Vec<&TokenColumns> = pieces.iter().map(|piece| &piece.columns).collect();
-        let (rows, left_out) = common_rows(&columns);
-        check_same_tokens(&self.sources, &columns, &rows)?;
-        let joined = gather(&self.sources, pieces, &rows, self.documents as u32, left_out);
+        self.look_for_carried(&pieces)?;
+        let joined = self.gather(pieces)?;
         self.documents += documents;
         self.rows += joined.rows() as u64;
-        self.left_out += left_out;
+        self.left_out += joined.left_out;
         Ok(Some(joined))
+    }
+
+    /// Decides, at the first piece, which runs of other tokenizers have run a's tokens all the same.
+    fn look_for_carried(&mut self, pieces: &[Piece]) -> Result<(), RecordsError> {
+        for (source, piece) in
+            self.sources.iter_mut().zip(pieces).filter(|(source, _)| source.carried.is_none())
+        {
+            source.carried = Some(!same_tokens(&pieces[0].columns, &piece.columns));
+        }
+        Ok(())
+    }
+
+    /// Whether this run's tokens are others than run a's.
+    fn is_carried(&self, index: usize) -> bool {
+        self.sources[index].carried == Some(true)
+    }
+
+    /// Joins the pieces of all runs.
+    fn gather(&self, mut pieces: Vec<Piece>) -> Result<Joined, RecordsError> {
+        let native: Vec<usize> = (0..pieces.len()).filter(|&index| !self.is_carried(index)).collect();
+        let columns: Vec<&TokenColumns> = native.iter().map(|&index| &pieces[index].columns).collect();
+        let (mut rows, mut left_out) = common_rows(&columns);
+        let sources: Vec<&Source> = native.iter().map(|&index| &self.sources[index]).collect();
+        check_same_tokens(&sources, &columns, &rows)?;
+        let carried = self.carried(&pieces, &rows[0])?;
+        // A row stays where every carried run covers it.
+        let covered = |row: usize| carried.iter().flatten().all(|carried| carried.covers(row));
+        let stays: Vec<bool> = (0..rows[0].len()).map(covered).collect();
+        left_out += stays.iter().filter(|stays| !**stays).count() as u64;
+        for rows in &mut rows {
+            let mut stays = stays.iter();
+            rows.retain(|_| stays.next() == Some(&true));
+        }
+        let mut rows_of = native.iter().zip(&rows);
+        let mut models = Vec::new();
+        for (index, source) in
+            self.sources.iter().enumerate().filter(|(_, source)| source.role != Role::Oracle)
+        {
+            let values = match &carried[index] {
+                Some(carried) => carried.rows(&stays),
+                // Runs that are not carried are native, in this order.
+                None => rows_of
+                    .next()
+                    .map(|(&native, rows)| native_rows(&pieces[native].columns.scores, rows))
+                    .unwrap_or_default(),
+            };
+            models.push(source.joined(values));
+        }
+        let oracle = self.oracle(&pieces, &rows[0])?;
+        let first = pieces.swap_remove(0);
+        Ok(place_rows(first, &rows[0], self.documents as u32, (models, oracle), left_out))
+    }
+
+    /// The values of runs with other tokens than run a's at rows of run a, `[run]`.
+    fn carried(&self, pieces: &[Piece], rows: &[usize]) -> Result<Vec<Option<Carried>>, RecordsError> {
+        let to = (&self.sources[0], &pieces[0]);
+        let one = |(index, source): (usize, &Source)| {
+            let carries = self.is_carried(index) && source.role != Role::Oracle;
+            carries.then(|| carry((source, &pieces[index]), to, rows)).transpose()
+        };
+        self.sources.iter().enumerate().map(one).collect()
+    }
+
+    /// The oracle's values at rows of run a.
+    fn oracle(&self, pieces: &[Piece], rows: &[usize]) -> Result<Option<JoinedOracle>, RecordsError> {
+        let Some(index) = self.sources.iter().position(|source| source.role == Role::Oracle) else {
+            return Ok(None);
+        };
+        let source = &self.sources[index];
+        let entropy = carry_entropy((source, &pieces[index]), (&self.sources[0], &pieces[0]), rows)?;
+        Ok(Some(JoinedOracle { label: source.label.clone(), run: source.reader.info.clone(), entropy }))
     }
 
     /// The next documents of every run, each run on a thread of its own.
@@ -172,131 +269,47 @@ fn different_corpora(first: &Source, second: &Source, difference: String) -> Rec
     RecordsError::DifferentCorpora { first: scored(first), second: scored(second), difference }
 }
 
-/// For each run the rows whose (document, position) every run has, and how many keys only some have.
-fn common_rows(columns: &[&TokenColumns]) -> (Vec<Vec<usize>>, u64) {
-    let mut rows = vec![Vec::new(); columns.len()];
-    let mut at = vec![0; columns.len()];
-    let mut left_out = 0;
-    let key = |run: usize, row: usize| -> Option<(u32, u32)> {
-        Some((*columns[run].document.get(row)?, *columns[run].position.get(row)?))
+/// Losses, entropies, both at the run's temperature, and guesses.
+type RowsOfModel = (Vec<f32>, Vec<f32>, Option<CalibratedLosses>, Option<Guesses>);
+
+/// Some rows of a run that has run a's tokens.
+fn native_rows(scores: &ScoreColumns, rows: &[usize]) -> RowsOfModel {
+    let floats = |column: &[f32]| rows.iter().map(|&row| column[row]).collect::<Vec<f32>>();
+    let integers = |column: &[u32]| rows.iter().map(|&row| column[row]).collect::<Vec<u32>>();
+    let calibrated = scores.calibrated.as_ref();
+    let guesses = Guesses {
+        rank: integers(&scores.rank),
+        top_token: integers(&scores.top_token),
+        top_probability: floats(&scores.top_probability),
+        top_probability_calibrated: calibrated.map(|columns| floats(&columns.top_probability)),
     };
-    loop {
-        let keys: Vec<_> = (0..columns.len()).map(|run| key(run, at[run])).collect();
-        let Some(lowest) = keys.iter().flatten().min().copied() else {
-            return (rows, left_out);
-        };
-        let everywhere = keys.iter().all(|key| *key == Some(lowest));
-        left_out += u64::from(!everywhere);
-        for (run, key) in keys.iter().enumerate() {
-            if *key == Some(lowest) {
-                if everywhere {
-                    rows[run].push(at[run]);
-                }
-                at[run] += 1;
-            }
-        }
-    }
+    let calibrated = calibrated
+        .map(|columns| CalibratedLosses { loss: floats(&columns.loss), entropy: floats(&columns.entropy) });
+    (floats(&scores.loss), floats(&scores.entropy), calibrated, Some(guesses))
 }
 
-/// Runs must agree on what each token is. Two tokenizers of different files may (one vocabulary in two formats).
-fn check_same_tokens(
-    sources: &[Source],
-    columns: &[&TokenColumns],
-    rows: &[Vec<usize>],
-) -> Result<(), RecordsError> {
-    for other in 1..sources.len() {
-        for (&row, &other_row) in rows[0].iter().zip(&rows[other]) {
-            let (ours, theirs) = (columns[0].get(row), columns[other].get(other_row));
-            let what = |r: &TokenRecord| (r.token, r.byte_start, r.byte_end);
-            if what(&ours) != what(&theirs) {
-                return Err(contradiction(
-                    &sources[0].reader,
-                    &ours,
-                    &sources[other].reader,
-                    &theirs,
-                    other_row,
-                ));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// What to say of two runs that disagree on a token.
-fn contradiction(
-    first: &RunReader,
-    ours: &TokenRecord,
-    second: &RunReader,
-    theirs: &TokenRecord,
-    row: usize,
-) -> RecordsError {
-    let say = |r: &TokenRecord| format!("token {} of bytes {}..{}", r.token, r.byte_start, r.byte_end);
-    let place = format!("at document {}, position {}", ours.document, ours.position);
-    if first.info.tokenizer.sha256 != second.info.tokenizer.sha256 {
-        let has = |run: &RunReader| format!("{} has `{}`", run.folder().display(), run.info.tokenizer.name);
-        let difference = format!("{} and {} {place}", say(ours), say(theirs));
-        return RecordsError::DifferentTokenizers { first: has(first), second: has(second), difference };
-    }
-    RecordsError::Row {
-        path: second.folder().to_owned(),
-        row,
-        problem: format!(
-            "{}, but {} has {} {place}; the runs name the same tokenizer, so one of them is damaged: score it again",
-            say(theirs),
-            first.folder().display(),
-            say(ours)
-        ),
-    }
-}
-
-fn gather(
-    sources: &[Source],
-    pieces: Vec<Piece>,
-    rows: &[Vec<usize>],
+/// Some rows of run a, with what the models gave them.
+fn place_rows(
+    first: Piece,
+    rows: &[usize],
     first_document: u32,
+    (models, oracle): (Vec<JoinedModel>, Option<JoinedOracle>),
     left_out: u64,
 ) -> Joined {
-    let pick = |column: &[u32]| rows[0].iter().map(|&row| column[row]).collect::<Vec<u32>>();
-    let first = &pieces[0].columns;
-    let mut document = pick(&first.document);
+    let pick = |column: &[u32]| rows.iter().map(|&row| column[row]).collect::<Vec<u32>>();
+    let columns = &first.columns;
+    let mut document = pick(&columns.document);
     document.iter_mut().for_each(|document| *document -= first_document);
-    let (position, token) = (pick(&first.position), pick(&first.token));
-    let (byte_start, byte_end) = (pick(&first.byte_start), pick(&first.byte_end));
+    let (position, token) = (pick(&columns.position), pick(&columns.token));
+    let (byte_start, byte_end) = (pick(&columns.byte_start), pick(&columns.byte_end));
     let mut documents = Vec::new();
-    let mut models = Vec::new();
-    for (index, (source, piece)) in sources.iter().zip(pieces).enumerate() {
-        let scores = &piece.columns.scores;
-        let floats = |column: &[f32]| rows[index].iter().map(|&row| column[row]).collect::<Vec<f32>>();
-        let integers = |column: &[u32]| rows[index].iter().map(|&row| column[row]).collect::<Vec<u32>>();
-        models.push(JoinedModel {
-            role: source.role,
-            label: source.label.clone(),
-            run: source.reader.info.clone(),
-            loss: floats(&scores.loss),
-            entropy: floats(&scores.entropy),
-            rank: integers(&scores.rank),
-            top_token: integers(&scores.top_token),
-            top_probability: floats(&scores.top_probability),
-            calibrated: scores.calibrated.as_ref().map(|columns| CalibratedColumns {
-                loss: floats(&columns.loss),
-                entropy: floats(&columns.entropy),
-                top_probability: floats(&columns.top_probability),
-            }),
-        });
-        if index == 0 {
-            let mut end = 0;
-            for record in piece.documents {
-                let start = end;
-                let own = |&&d: &&u32| d == record.document - first_document;
-                end += document[start..].iter().take_while(own).count();
-                documents.push(JoinedDocument {
-                    name: record.name,
-                    text: record.text,
-                    split: record.split,
-                    rows: start..end,
-                });
-            }
-        }
+    let mut end = 0;
+    for record in first.documents {
+        let start = end;
+        let own = |&&d: &&u32| d == record.document - first_document;
+        end += document[start..].iter().take_while(own).count();
+        let rows = start..end;
+        documents.push(JoinedDocument { name: record.name, text: record.text, split: record.split, rows });
     }
-    Joined { documents, document, position, token, byte_start, byte_end, models, left_out }
+    Joined { documents, document, position, token, byte_start, byte_end, models, oracle, left_out }
 }

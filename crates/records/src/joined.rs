@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::Split;
 use crate::run_info::RunInfo;
-use crate::table::CalibratedColumns;
 
 /// What a run is in a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -54,8 +53,10 @@ pub struct Joined {
     pub byte_start: Vec<u32>,
     /// Where it ends, bytes.
     pub byte_end: Vec<u32>,
-    /// The runs' columns; the first is role A, the second role B.
+    /// The runs' columns; the first is role A, the second role B, and none is the oracle.
     pub models: Vec<JoinedModel>,
+    /// The oracle's entropies, where there is one.
+    pub oracle: Option<JoinedOracle>,
     /// Tokens that some run predicted and another did not, and which are therefore in no row.
     pub left_out: u64,
 }
@@ -86,14 +87,44 @@ pub struct JoinedModel {
     pub loss: Vec<f32>,
     /// Entropy of the distribution each row's token was drawn from, nats.
     pub entropy: Vec<f32>,
+    /// Loss and entropy at the run's temperature, where it was fitted.
+    pub calibrated: Option<CalibratedLosses>,
+    /// What the model ranked where; nothing where the run has other tokens than run a, from which loss (by bytes) and
+    /// entropy (by characters) were carried: a guess at one token says nothing of another.
+    pub guesses: Option<Guesses>,
+}
+
+/// Losses and entropies of each row's token at a run's temperature.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CalibratedLosses {
+    /// Loss, nats.
+    pub loss: Vec<f32>,
+    /// Entropy, nats.
+    pub entropy: Vec<f32>,
+}
+
+/// What a model thought likeliest at each row.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Guesses {
     /// Vocabulary entries with a strictly larger logit than each row's token.
     pub rank: Vec<u32>,
     /// The likeliest entry at each row.
     pub top_token: Vec<u32>,
     /// Its probability.
     pub top_probability: Vec<f32>,
-    /// Loss, entropy and top probability at the run's temperature, where it was fitted.
-    pub calibrated: Option<CalibratedColumns>,
+    /// The same at the run's temperature, where it was fitted.
+    pub top_probability_calibrated: Option<Vec<f32>>,
+}
+
+/// A stronger model's entropies, carried to the rows by characters.
+#[derive(Clone, Debug)]
+pub struct JoinedOracle {
+    /// The name shown in reports.
+    pub label: String,
+    /// The run's provenance.
+    pub run: RunInfo,
+    /// The mean entropy over each row's characters, as scored, nats; nothing where the oracle's tokens do not cover them.
+    pub entropy: Vec<Option<f32>>,
 }
 
 /// Which losses and entropies a comparison is about.

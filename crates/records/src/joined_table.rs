@@ -1,29 +1,35 @@
 //! `joined.parquet`: a join as a table, with the difference and each token's category.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt32Array};
+use arrow_array::{ArrayRef, Float32Array, Float64Array, RecordBatch, StringArray, UInt32Array};
 use arrow_schema::{DataType, Field, Schema};
 
 use crate::error::RecordsError;
 use crate::joined::{Basis, Joined, JoinedModel, Role};
-use crate::read::{batches, floats, integers, strings};
-use crate::table::{calibrated_fields, place_arrays, place_fields, score_arrays, score_fields};
+use crate::read::{batches, floats, integers, optional_floats, strings};
+use crate::table::{CALIBRATED, SCORES, place_arrays, place_fields};
 use crate::write::Table;
 
 /// Rows encoded at a time.
 const BATCH_ROWS: usize = 128 * 1024;
 /// The whole-numbered columns that a second pass looks at.
 const OF_TOKENS: [&str; 4] = ["document", "position", "token", "depth"];
+/// Where a token starts and ends.
+const SPAN: [&str; 2] = ["byte_start", "byte_end"];
+/// The column of the oracle.
+const ORACLE: &str = "entropy_oracle";
 /// Rows decoded at a time.
 const COLUMN_ROWS: usize = 64 * 1024;
 
 /// Writes a join, piece by piece: where each token stands, every run's columns with the role as suffix (`loss_a`,
-/// `loss_b`, …, and `loss_calibrated_a`, … of the runs that have a temperature), `delta` = loss of a − loss of b on the
-/// comparison's basis in nats (Float64, exact), `category`, `split` (the half of its document), `depth` (brackets open
-/// where the token starts) and `text` (its text, with U+FFFD for what is no UTF-8).
+/// `loss_b`, …; `rank_a`, … of the runs that have run a's tokens; `loss_calibrated_a`, … of those that have a
+/// temperature), `entropy_oracle` (null where the oracle has no value) where there is an oracle, `delta` = loss of a − loss
+/// of b on the comparison's basis in nats (Float64, exact), `category`, `split` (the half of its document), `depth`
+/// (brackets open where the token starts) and `text` (its text, with U+FFFD for what is no UTF-8).
 #[derive(Debug)]
 pub struct JoinedWriter {
     table: Table,
@@ -33,23 +39,22 @@ pub struct JoinedWriter {
 }
 
 impl JoinedWriter {
-    /// Starts a table at `path` for runs of these roles, each with whether it has a temperature.
+    /// Starts a table at `path` for joins of the same runs as this one.
     ///
     /// # Errors
     /// The file cannot be written.
     pub fn create(
         path: &Path,
-        runs: &[(Role, bool)],
+        like: &Joined,
         basis: Basis,
         category_names: &[String],
     ) -> Result<Self, RecordsError> {
         let mut fields = place_fields();
-        for (role, has_temperature) in runs {
-            let suffix = format!("_{}", role.name());
-            fields.extend(score_fields(&suffix));
-            if *has_temperature {
-                fields.extend(calibrated_fields(&suffix));
-            }
+        for model in &like.models {
+            fields.extend(model_columns(model, 0..0).into_iter().map(|(field, _)| field));
+        }
+        if like.oracle.is_some() {
+            fields.push(Field::new(ORACLE, DataType::Float32, true));
         }
         fields.push(Field::new("delta", DataType::Float64, false));
         fields.push(Field::new("category", DataType::Utf8, false));
@@ -87,15 +92,11 @@ impl JoinedWriter {
             let [position, token, byte_start, byte_end] = place.map(|column| &column[rows.clone()]);
             let mut columns = place_arrays([&document, position, token, byte_start, byte_end]);
             for model in &joined.models {
-                columns.extend(score_arrays(
-                    &model.loss[rows.clone()],
-                    &model.entropy[rows.clone()],
-                    &model.rank[rows.clone()],
-                    &model.top_token[rows.clone()],
-                    &model.top_probability[rows.clone()],
-                ));
-                columns
-                    .extend(model.calibrated.iter().flat_map(|calibrated| calibrated.arrays(rows.clone())));
+                columns.extend(model_columns(model, rows.clone()).into_iter().map(|(_, array)| array));
+            }
+            if let Some(oracle) = &joined.oracle {
+                let entropy = oracle.entropy[rows.clone()].iter().copied();
+                columns.push(Arc::new(entropy.collect::<Float32Array>()));
             }
             let delta = rows.clone().map(|row| f64::from(a[row]) - f64::from(b[row]));
             columns.push(Arc::new(Float64Array::from_iter_values(delta)) as ArrayRef);
@@ -121,6 +122,37 @@ impl JoinedWriter {
     }
 }
 
+/// Some rows of a model's columns, each with its name and type.
+fn model_columns(model: &JoinedModel, rows: Range<usize>) -> Vec<(Field, ArrayRef)> {
+    let suffix = model.role.name();
+    let floats = |name: &str, column: &[f32]| {
+        let array: ArrayRef = Arc::new(Float32Array::from(column[rows.clone()].to_vec()));
+        (Field::new(format!("{name}_{suffix}"), DataType::Float32, false), array)
+    };
+    let integers = |name: &str, column: &[u32]| {
+        let array: ArrayRef = Arc::new(UInt32Array::from(column[rows.clone()].to_vec()));
+        (Field::new(format!("{name}_{suffix}"), DataType::UInt32, false), array)
+    };
+    let [loss, entropy, rank, top_token, top_probability] = SCORES;
+    let mut columns = vec![floats(loss, &model.loss), floats(entropy, &model.entropy)];
+    if let Some(guesses) = &model.guesses {
+        columns.push(integers(rank, &guesses.rank));
+        columns.push(integers(top_token, &guesses.top_token));
+        columns.push(floats(top_probability, &guesses.top_probability));
+    }
+    let [loss, entropy, top_probability] = CALIBRATED;
+    if let Some(calibrated) = &model.calibrated {
+        columns.extend([floats(loss, &calibrated.loss), floats(entropy, &calibrated.entropy)]);
+    }
+    let guesses = model.guesses.as_ref();
+    columns.extend(
+        guesses
+            .and_then(|guesses| guesses.top_probability_calibrated.as_ref())
+            .map(|column| floats(top_probability, column)),
+    );
+    columns
+}
+
 fn loss_on(model: &JoinedModel, basis: Basis) -> Result<&[f32], RecordsError> {
     match model.on(basis) {
         Some([loss, _]) => Ok(loss),
@@ -137,6 +169,7 @@ pub struct JoinedColumns {
     /// Loss and entropy of each run.
     names: Vec<[&'static str; 2]>,
     categories: HashMap<String, u8>,
+    oracle: bool,
     batches: Box<dyn Iterator<Item = Result<RecordBatch, RecordsError>> + Send>,
     /// Rows of the last document of the batch before, which may go on.
     rest: ColumnPiece,
@@ -155,10 +188,14 @@ pub struct ColumnPiece {
     pub category: Vec<u8>,
     /// Brackets open where each row's token starts.
     pub depth: Vec<u32>,
+    /// Bytes of each token.
+    pub bytes: Vec<u32>,
     /// Losses, nats, `[run][row]`.
     pub losses: Vec<Vec<f32>>,
     /// Entropies, nats, `[run][row]`.
     pub entropies: Vec<Vec<f32>>,
+    /// The oracle's, nats, where there is an oracle, and nothing where it has no value.
+    pub oracle: Option<Vec<Option<f32>>>,
 }
 
 impl std::fmt::Debug for JoinedColumns {
@@ -168,7 +205,8 @@ impl std::fmt::Debug for JoinedColumns {
 }
 
 impl JoinedColumns {
-    /// Opens a table that a [`JoinedWriter`] of these roles and categories has written.
+    /// Opens a table that a [`JoinedWriter`] of runs of these roles (that of the oracle among them where there is one) and of
+    /// these categories has written.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -178,16 +216,24 @@ impl JoinedColumns {
         basis: Basis,
         category_names: &[String],
     ) -> Result<Self, RecordsError> {
+        let oracle = roles.contains(&Role::Oracle);
+        let roles: Vec<Role> = roles.iter().copied().filter(|role| *role != Role::Oracle).collect();
         let names: Vec<[&'static str; 2]> = roles.iter().map(|role| column_names(*role, basis)).collect();
-        let read: Vec<&str> =
-            OF_TOKENS.into_iter().chain(["category"]).chain(names.iter().flatten().copied()).collect();
+        let mut read: Vec<&str> = OF_TOKENS
+            .into_iter()
+            .chain(SPAN)
+            .chain(["category"])
+            .chain(names.iter().flatten().copied())
+            .collect();
+        read.extend(oracle.then_some(ORACLE));
         let batches = Box::new(batches(path, &read, COLUMN_ROWS)?);
         Ok(JoinedColumns {
             path: path.to_owned(),
             names,
             categories: category_names.iter().cloned().zip(0..=u8::MAX).collect(),
+            oracle,
             batches,
-            rest: ColumnPiece::empty(roles.len()),
+            rest: ColumnPiece::empty(roles.len(), oracle),
         })
     }
 
@@ -196,17 +242,23 @@ impl JoinedColumns {
     /// # Errors
     /// The file cannot be decoded or lacks a column.
     pub fn next_documents(&mut self) -> Result<Option<ColumnPiece>, RecordsError> {
-        let mut piece = std::mem::replace(&mut self.rest, ColumnPiece::empty(self.names.len()));
+        let mut piece = std::mem::replace(&mut self.rest, ColumnPiece::empty(self.names.len(), self.oracle));
         for batch in self.batches.by_ref() {
             let batch = batch?;
             let of_tokens = [&mut piece.document, &mut piece.position, &mut piece.token, &mut piece.depth];
             for (column, name) in of_tokens.into_iter().zip(OF_TOKENS) {
                 column.extend_from_slice(integers(&batch, name, &self.path)?);
             }
+            let [starts, ends] = SPAN;
+            let spans = integers(&batch, starts, &self.path)?.iter().zip(integers(&batch, ends, &self.path)?);
+            piece.bytes.extend(spans.map(|(start, end)| end.saturating_sub(*start)));
             add_categories(&batch, &self.categories, &self.path, &mut piece.category)?;
             for (index, [loss, entropy]) in self.names.iter().enumerate() {
                 piece.losses[index].extend_from_slice(floats(&batch, loss, &self.path)?);
                 piece.entropies[index].extend_from_slice(floats(&batch, entropy, &self.path)?);
+            }
+            if let Some(oracle) = &mut piece.oracle {
+                oracle.extend(optional_floats(&batch, ORACLE, &self.path)?);
             }
             // The last document may go on in the next batch.
             let last = piece.document.last().copied();
@@ -239,15 +291,17 @@ fn add_categories(
 }
 
 impl ColumnPiece {
-    fn empty(runs: usize) -> Self {
+    fn empty(runs: usize, oracle: bool) -> Self {
         ColumnPiece {
             document: Vec::new(),
             position: Vec::new(),
             token: Vec::new(),
             category: Vec::new(),
             depth: Vec::new(),
+            bytes: Vec::new(),
             losses: vec![Vec::new(); runs],
             entropies: vec![Vec::new(); runs],
+            oracle: oracle.then(Vec::new),
         }
     }
 
@@ -259,8 +313,10 @@ impl ColumnPiece {
             token: self.token.split_off(row),
             category: self.category.split_off(row),
             depth: self.depth.split_off(row),
+            bytes: self.bytes.split_off(row),
             losses: columns(&mut self.losses),
             entropies: columns(&mut self.entropies),
+            oracle: self.oracle.as_mut().map(|entropies| entropies.split_off(row)),
         }
     }
 }
@@ -277,9 +333,8 @@ fn column_names(role: Role, basis: Basis) -> [&'static str; 2] {
         Role::Placebo => {
             [["loss_placebo", "entropy_placebo"], ["loss_calibrated_placebo", "entropy_calibrated_placebo"]]
         }
-        Role::Oracle => {
-            [["loss_oracle", "entropy_oracle"], ["loss_calibrated_oracle", "entropy_calibrated_oracle"]]
-        }
+        // Its one column is read apart.
+        Role::Oracle => [[ORACLE; 2]; 2],
     };
     match basis {
         Basis::AsScored => as_scored,

@@ -3,6 +3,7 @@
 //! Scoring pushes token records into a [`Sink`], statistics read a [`Joined`]; this crate is the only contact
 //! between the two, and knows neither models nor statistics.
 
+mod carry;
 mod error;
 mod join;
 mod joined;
@@ -17,9 +18,10 @@ mod table;
 mod tests;
 mod write;
 
+pub use carry::{Spans, carry_mean, carry_sum};
 pub use error::RecordsError;
 pub use join::{JoinReader, join};
-pub use joined::{Basis, Joined, JoinedDocument, JoinedModel, Role};
+pub use joined::{Basis, CalibratedLosses, Guesses, Joined, JoinedDocument, JoinedModel, JoinedOracle, Role};
 pub use joined_table::{ColumnPiece, JoinedColumns, JoinedWriter};
 pub use read::Run;
 pub use record::{CalibratedScore, DocumentRecord, Split, TokenRecord, TokenScore};

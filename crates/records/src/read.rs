@@ -373,6 +373,18 @@ pub(crate) fn floats<'a>(
     Ok(array.ok_or_else(|| wrong_type(batch, name, "Float32", path))?.values())
 }
 
+/// A column of numbers that may be null.
+pub(crate) fn optional_floats(
+    batch: &RecordBatch,
+    name: &'static str,
+    path: &Path,
+) -> Result<Vec<Option<f32>>, RecordsError> {
+    let missing =
+        || RecordsError::Column { path: path.to_owned(), column: name, problem: "is missing".into() };
+    let array = batch.column_by_name(name).ok_or_else(missing)?.as_primitive_opt::<Float32Type>();
+    Ok(array.ok_or_else(|| wrong_type(batch, name, "Float32", path))?.iter().collect())
+}
+
 /// A column of text in any of Arrow's three layouts: pandas and Polars write others than we do.
 pub(crate) fn strings<'a>(
     batch: &'a RecordBatch,

@@ -196,23 +196,13 @@ pub(crate) fn place_fields() -> Vec<Field> {
     PLACE.iter().map(|name| Field::new(*name, DataType::UInt32, false)).collect()
 }
 
-/// Fields for [`SCORES`], with a suffix (`_a`) or none.
-pub(crate) fn score_fields(suffix: &str) -> Vec<Field> {
-    let types = [DataType::Float32, DataType::Float32, DataType::UInt32, DataType::UInt32, DataType::Float32];
-    SCORES.iter().zip(types).map(|(name, kind)| Field::new(format!("{name}{suffix}"), kind, false)).collect()
-}
-
-/// Fields for [`CALIBRATED`], with a suffix (`_a`) or none.
-pub(crate) fn calibrated_fields(suffix: &str) -> Vec<Field> {
-    CALIBRATED.iter().map(|name| Field::new(format!("{name}{suffix}"), DataType::Float32, false)).collect()
-}
-
 /// The schema of `tokens.parquet`.
 pub(crate) fn token_schema(calibrated: bool) -> Schema {
+    let types = [DataType::Float32, DataType::Float32, DataType::UInt32, DataType::UInt32, DataType::Float32];
     let mut fields = place_fields();
-    fields.extend(score_fields(""));
+    fields.extend(SCORES.iter().zip(types).map(|(name, kind)| Field::new(*name, kind, false)));
     if calibrated {
-        fields.extend(calibrated_fields(""));
+        fields.extend(CALIBRATED.map(|name| Field::new(name, DataType::Float32, false)));
     }
     Schema::new(fields)
 }

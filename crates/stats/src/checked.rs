@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use deltaloss_records::{Basis, CalibratedColumns, Joined, JoinedDocument, JoinedModel, Role};
+use deltaloss_records::{Basis, Joined, JoinedDocument, JoinedModel, Role};
 
 use crate::nesting::nesting_depths;
-use crate::{CompareError, DocumentRows, ModelRows};
+use crate::{CompareError, DocumentRows, GuessRows, ModelRows};
 
 #[cfg(test)]
 mod tests;
@@ -142,13 +142,15 @@ impl<'a> CheckedJoin<'a> {
                 role: model.role,
                 loss: &loss[rows.clone()],
                 entropy: &entropy[rows.clone()],
-                rank: &model.rank[rows.clone()],
-                top_token: &model.top_token[rows.clone()],
-                top_probability: &model.top_probability[rows.clone()],
-                top_probability_calibrated: model
-                    .calibrated
-                    .as_ref()
-                    .map(|columns| &columns.top_probability[rows.clone()]),
+                guesses: model.guesses.as_ref().map(|guesses| GuessRows {
+                    rank: &guesses.rank[rows.clone()],
+                    top_token: &guesses.top_token[rows.clone()],
+                    top_probability: &guesses.top_probability[rows.clone()],
+                    top_probability_calibrated: guesses
+                        .top_probability_calibrated
+                        .as_ref()
+                        .map(|column| &column[rows.clone()]),
+                }),
             });
             take(&DocumentRows {
                 document: first_document + index as u32,
@@ -161,6 +163,7 @@ impl<'a> CheckedJoin<'a> {
                 category: &categories[rows.clone()],
                 depth: &of_tokens,
                 models: &models.collect::<Vec<_>>(),
+                oracle: self.joined.oracle.as_ref().map(|oracle| &oracle.entropy[rows.clone()]),
             });
         }
     }
@@ -182,36 +185,45 @@ impl<'a> CheckedJoin<'a> {
 
     fn check_finite(&self) -> Result<(), CompareError> {
         for model in &self.models {
-            let mut columns = vec![
-                ("loss", &model.loss),
-                ("entropy", &model.entropy),
-                ("top_probability", &model.top_probability),
-            ];
-            columns.extend(model.calibrated.iter().flat_map(calibrated_columns));
-            for (column, values) in columns {
+            for (column, values) in float_columns(model) {
                 if let Some(row) = values.iter().position(|value| !value.is_finite()) {
-                    let document = &self.joined.documents[self.joined.document[row] as usize];
-                    return Err(CompareError::NonFinite {
-                        label: model.label.clone(),
-                        column,
-                        document: document.name.clone(),
-                        position: self.joined.position[row],
-                        value: values[row],
-                    });
+                    return Err(self.non_finite(&model.label, column, row, values[row]));
                 }
             }
         }
-        Ok(())
+        let Some(oracle) = &self.joined.oracle else { return Ok(()) };
+        let mut values = oracle.entropy.iter().enumerate();
+        match values.find_map(|(row, value)| Some((row, value.filter(|value| !value.is_finite())?))) {
+            Some((row, value)) => Err(self.non_finite(&oracle.label, "entropy", row, value)),
+            None => Ok(()),
+        }
+    }
+
+    fn non_finite(&self, label: &str, column: &'static str, row: usize, value: f32) -> CompareError {
+        CompareError::NonFinite {
+            label: label.to_owned(),
+            column,
+            document: self.joined.documents[self.joined.document[row] as usize].name.clone(),
+            position: self.joined.position[row],
+            value,
+        }
     }
 }
 
-/// The columns at a run's temperature, with their names.
-fn calibrated_columns(columns: &CalibratedColumns) -> [(&'static str, &Vec<f32>); 3] {
-    [
-        ("loss_calibrated", &columns.loss),
-        ("entropy_calibrated", &columns.entropy),
-        ("top_probability_calibrated", &columns.top_probability),
-    ]
+/// A model's columns of floats that are there, with their names.
+fn float_columns(model: &JoinedModel) -> Vec<(&'static str, &Vec<f32>)> {
+    let mut columns = vec![("loss", &model.loss), ("entropy", &model.entropy)];
+    columns.extend(
+        model.calibrated.iter().flat_map(|columns| {
+            [("loss_calibrated", &columns.loss), ("entropy_calibrated", &columns.entropy)]
+        }),
+    );
+    if let Some(guesses) = &model.guesses {
+        columns.push(("top_probability", &guesses.top_probability));
+        let calibrated = guesses.top_probability_calibrated.iter();
+        columns.extend(calibrated.map(|column| ("top_probability_calibrated", column)));
+    }
+    columns
 }
 
 fn not_calibrated(model: &JoinedModel) -> CompareError {
@@ -237,6 +249,9 @@ fn models_by_role(joined: &Joined) -> Result<Vec<&JoinedModel>, CompareError> {
             return Err(CompareError::MissingRole { role, found: found.join(", ") });
         }
     }
+    if let Some(oracle) = models.iter().find(|model| model.role == Role::Oracle) {
+        return Err(CompareError::OracleAmongModels { label: oracle.label.clone() });
+    }
     Ok(models)
 }
 
@@ -249,19 +264,21 @@ fn check_lengths(joined: &Joined) -> Result<(), CompareError> {
     ];
     let of_join = shared.map(|(column, found)| ("the join".to_owned(), column, found));
     let of_models = joined.models.iter().flat_map(|model| {
-        let mut columns = vec![
-            ("loss", model.loss.len()),
-            ("entropy", model.entropy.len()),
-            ("rank", model.rank.len()),
-            ("top_token", model.top_token.len()),
-            ("top_probability", model.top_probability.len()),
-        ];
-        let calibrated = model.calibrated.iter().flat_map(calibrated_columns);
-        columns.extend(calibrated.map(|(column, values)| (column, values.len())));
+        let mut columns: Vec<(&'static str, usize)> =
+            float_columns(model).into_iter().map(|(column, values)| (column, values.len())).collect();
+        columns.extend(
+            model
+                .guesses
+                .iter()
+                .flat_map(|guesses| [("rank", guesses.rank.len()), ("top_token", guesses.top_token.len())]),
+        );
         columns.into_iter().map(|(column, found)| (format!("run `{}`", model.label), column, found))
     });
+    let of_oracle = joined.oracle.iter();
+    let of_oracle =
+        of_oracle.map(|oracle| (format!("run `{}`", oracle.label), "entropy", oracle.entropy.len()));
     let expected = joined.rows();
-    match of_join.into_iter().chain(of_models).find(|(_, _, found)| *found != expected) {
+    match of_join.into_iter().chain(of_models).chain(of_oracle).find(|(_, _, found)| *found != expected) {
         Some((owner, column, found)) => Err(CompareError::ColumnLength { owner, column, found, expected }),
         None => Ok(()),
     }

@@ -11,6 +11,7 @@ use crate::confidence::ConfidenceSums;
 use crate::correlation::CorrelationSums;
 use crate::entropy::EntropySums;
 use crate::groups::{GroupOf, GroupTable, Whole};
+use crate::oracle::OracleEntropies;
 use crate::overall::{Labelled, OverallSums};
 use crate::ranks::{DistributionSums, PARTS, SecondPass};
 use crate::regression::Regression;
@@ -129,9 +130,17 @@ pub fn compare(
         role: model.role,
         label: model.label.clone(),
         run: model.run.clone(),
+        carried: model.guesses.is_none(),
+    });
+    let oracle = joined.oracle.as_ref().map(|oracle| SetupModel {
+        role: Role::Oracle,
+        label: oracle.label.clone(),
+        run: oracle.run.clone(),
+        carried: true,
     });
     let setup = Setup {
         models: models.collect(),
+        oracle,
         documents: joined.documents.len() as u64,
         tokens: 0,
         bytes: 0,
@@ -141,17 +150,26 @@ pub fn compare(
     };
     let on = |basis| {
         let join = CheckedJoin::on(joined, basis)?;
-        let roles: Vec<Role> = setup.models.iter().map(|model| model.role).collect();
+        let runs: Vec<SetupModel> = setup.models.iter().chain(&setup.oracle).cloned().collect();
+        let roles: Vec<Role> = runs.iter().map(|run| run.role).collect();
         let mut first = FirstPass::new(&roles, rules, &Options { basis, ..options.clone() })?;
         first.add_join(joined, 0, categories)?;
         let mut second = first.second_pass(&join.a().run.window);
         join.for_each_document(0, categories, |rows| second.add_document(rows));
-        first.finish(&second, &setup.models, setup.left_out)
+        first.finish(&second, &runs, setup.left_out)
     };
     let as_scored = on(Basis::AsScored)?;
     let has_temperatures = joined.models.iter().all(|model| model.calibrated.is_some());
     let calibrated = if has_temperatures { Some(on(Basis::Calibrated)?) } else { None };
     Ok(Comparison::new(setup, as_scored, calibrated))
+}
+
+/// The roles of a join's runs in order, the oracle's last.
+fn roles_of(joined: &Joined) -> Vec<Role> {
+    let mut roles: Vec<Role> = joined.models.iter().map(|model| model.role).collect();
+    roles.extend(joined.oracle.as_ref().map(|_| Role::Oracle));
+    roles.sort_unstable();
+    roles
 }
 
 /// The first pass over the documents: every sum that needs no other first.
@@ -174,10 +192,12 @@ pub struct FirstPass {
     correlation: CorrelationSums,
     distributions: DistributionSums,
     reliability: ReliabilitySums,
+    oracle: Option<OracleEntropies>,
 }
 
 impl FirstPass {
-    /// A pass that has seen no document yet, over runs of these roles: a, b, then the others in the order of [`Role`].
+    /// A pass that has seen no document yet, over runs of these roles: a, b, then the others in the order of [`Role`], the oracle
+    /// last where there is one.
     ///
     /// # Errors
     ///
@@ -190,12 +210,18 @@ impl FirstPass {
             let found: Vec<&str> = roles.iter().map(|role| role.name()).collect();
             return Err(CompareError::MissingRole { role, found: found.join(", ") });
         }
-        Ok(Self::empty(rules.name(), rules.names(), roles, options))
+        let (has_oracle, models) = match roles.split_last() {
+            Some((Role::Oracle, models)) => (true, models),
+            _ => (false, roles),
+        };
+        let oracle = has_oracle.then(OracleEntropies::default);
+        Ok(FirstPass { oracle, ..Self::empty(rules.name(), rules.names(), models, options) })
     }
 
     /// The same pass before it has seen any document.
     fn fresh(&self) -> Self {
-        Self::empty(&self.rules, &self.categories, &self.roles, &self.options)
+        let oracle = self.oracle.as_ref().map(|_| OracleEntropies::default());
+        FirstPass { oracle, ..Self::empty(&self.rules, &self.categories, &self.roles, &self.options) }
     }
 
     fn empty(rules: &str, categories: &[String], roles: &[Role], options: &Options) -> Self {
@@ -214,6 +240,7 @@ impl FirstPass {
             correlation: CorrelationSums::new(roles),
             distributions: DistributionSums::new(roles.len()),
             reliability: ReliabilitySums::new(roles.len()),
+            oracle: None,
         }
     }
 
@@ -229,11 +256,12 @@ impl FirstPass {
         categories: &[u8],
     ) -> Result<(), CompareError> {
         let join = CheckedJoin::on(joined, self.options.basis)?;
-        let roles = join.models().iter().map(|model| model.role);
-        if !roles.eq(self.roles.iter().copied()) {
+        let roles = roles_of(joined);
+        let expected: Vec<Role> =
+            self.roles.iter().copied().chain(self.oracle.as_ref().map(|_| Role::Oracle)).collect();
+        if roles != expected {
             let names = |roles: &[Role]| roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(", ");
-            let found: Vec<Role> = join.models().iter().map(|model| model.role).collect();
-            return Err(CompareError::Roles { expected: names(&self.roles), found: names(&found) });
+            return Err(CompareError::Roles { expected: names(&expected), found: names(&roles) });
         }
         self.check_categories(&join, categories)?;
         let threads = rayon::current_num_threads();
@@ -273,8 +301,11 @@ impl FirstPass {
 
     /// The second pass, which has to see the same documents. `window` is that of run a.
     pub fn second_pass(&self, window: &WindowInfo) -> SecondPass {
-        let regression = Regression::new(self.correlation.occurrences(), window, &self.roles);
-        SecondPass::new(&self.distributions, regression)
+        let roles: Vec<Role> =
+            self.roles.iter().copied().chain(self.oracle.as_ref().map(|_| Role::Oracle)).collect();
+        let regression = Regression::new(self.correlation.occurrences(), window, &roles);
+        let oracle = self.oracle.as_ref().map(|oracle| oracle.second_pass(&self.roles));
+        SecondPass::new(&self.distributions, regression, oracle)
     }
 
     /// The documents with rows that were added, in order, with their halves.
@@ -284,8 +315,8 @@ impl FirstPass {
         documents
     }
 
-    /// Computes the results on this pass's basis: `models` are the runs in the order of the roles, `left_out` the tokens
-    /// that some run predicted and another did not.
+    /// Computes the results on this pass's basis: `models` are the runs in the order of the roles, the oracle last where there
+    /// is one, `left_out` the tokens that some run predicted and another did not.
     ///
     /// # Errors
     ///
@@ -299,9 +330,12 @@ impl FirstPass {
         if self.documents.is_empty() {
             return Err(CompareError::NoRows { left_out });
         }
-        let labels: Vec<Labelled<'_>> =
-            models.iter().map(|model| (model.role, model.label.as_str())).collect();
-        let mut parts = (0..PARTS.len()).map(|part| self.sections(part, second, &labels));
+        let (oracle, models): (Vec<Labelled<'_>>, Vec<Labelled<'_>>) = models
+            .iter()
+            .map(|model| (model.role, model.label.as_str()))
+            .partition(|(role, _)| *role == Role::Oracle);
+        let oracle = oracle.first().map_or("", |(_, label)| *label);
+        let mut parts = (0..PARTS.len()).map(|part| self.sections(part, second, (&models, oracle)));
         let (all, discovery, confirmation) =
             (parts.next().flatten(), parts.next().flatten(), parts.next().flatten());
         let Some(all) = all else { return Err(CompareError::NoRows { left_out }) };
@@ -312,7 +346,12 @@ impl FirstPass {
     }
 
     /// Every analysis of one set of documents; nothing where it has no tokens.
-    fn sections(&self, part: usize, second: &SecondPass, models: &[Labelled<'_>]) -> Option<Sections> {
+    fn sections(
+        &self,
+        part: usize,
+        second: &SecondPass,
+        (models, oracle): (&[Labelled<'_>], &str),
+    ) -> Option<Sections> {
         let half = PARTS[part];
         let of_set = self.documents().into_iter().filter(|(_, split)| half.is_none_or(|half| half == *split));
         let documents: Vec<u32> = of_set.map(|(document, _)| document).collect();
@@ -335,6 +374,7 @@ impl FirstPass {
             entropy: self.entropy.finish(half, models, &self.overall, &medians, &resamples),
             entropy_pairs: self.overall.entropy_pairs(models, &resamples),
             confidence: self.confidence.finish(half, &whole),
+            oracle: second.oracle.as_ref().map(|sums| sums.finish(part, half, oracle, &whole)),
             reliability: self.reliability.finish(models, &resamples),
             held_fixed: second
                 .regression
@@ -367,6 +407,7 @@ impl Accumulator for FirstPass {
         self.correlation.add_document(rows);
         self.distributions.add_document(rows);
         self.reliability.add_document(rows);
+        self.oracle.iter_mut().for_each(|oracle| oracle.add_document(rows));
     }
 
     fn merge(&mut self, other: Self) {
@@ -380,6 +421,9 @@ impl Accumulator for FirstPass {
         self.correlation.merge(other.correlation);
         self.distributions.merge(other.distributions);
         self.reliability.merge(other.reliability);
+        if let (Some(ours), Some(theirs)) = (&mut self.oracle, other.oracle) {
+            ours.merge(theirs);
+        }
     }
 }
 

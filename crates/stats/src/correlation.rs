@@ -213,9 +213,10 @@ fn pearson_of_sums(&[points, x, y, xx, yy, xy]: &[f64; 6]) -> Option<f64> {
 fn precedence(role: Role) -> u8 {
     match role {
         Role::Benchmark => 0,
-        Role::Oracle => 1,
-        Role::B => 2,
-        Role::Placebo => 3,
-        Role::A => 4,
+        Role::B => 1,
+        Role::Placebo => 2,
+        Role::A => 3,
+        // It is no model of a pair.
+        Role::Oracle => 4,
     }
 }

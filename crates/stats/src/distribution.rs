@@ -165,6 +165,17 @@ impl Sorted {
         lower + (upper - lower) * rank.fract()
     }
 
+    /// Where to cut the values into so many parts of about equal count.
+    pub(crate) fn edges(&self, parts: usize) -> Edges {
+        let of_run = |rank: u64| self.run_of_rank(rank).0;
+        let last = |part: usize| (part as u64 * self.count).div_ceil(parts as u64);
+        // A part ends with the run that holds its last value.
+        let mut uppers: Vec<u32> =
+            (1..=parts).map(last).filter(|&rank| rank > 0).map(|rank| of_run(rank - 1)).collect();
+        uppers.dedup();
+        Edges { uppers, bin_bits: self.bin_bits }
+    }
+
     /// For every run its lowest key, its count, and its rank's place from −½ to ½: (mean rank − ½) / count − ½.
     pub(crate) fn centred(&self) -> impl Iterator<Item = (u32, u64, f64)> {
         let (mut below, all) = (0u64, self.count as f64);
@@ -188,6 +199,27 @@ impl Sorted {
             places[((key >> self.bin_bits) - first) as usize] = place;
         }
         Ranks::Binned { first, places }
+    }
+}
+
+/// Values cut into parts; equal values (or those in one bin) lie in one part.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Edges {
+    /// The lowest key of each part's last run, ascending.
+    uppers: Vec<u32>,
+    bin_bits: u32,
+}
+
+impl Edges {
+    /// The part of a value that was counted.
+    pub(crate) fn bin(&self, key: u32) -> usize {
+        let run = key >> self.bin_bits << self.bin_bits;
+        self.uppers.partition_point(|&upper| upper < run).min(self.uppers.len().saturating_sub(1))
+    }
+
+    /// The largest value of a part.
+    pub(crate) fn up_to(&self, part: usize) -> f64 {
+        value(self.uppers[part] | ((1 << self.bin_bits) - 1))
     }
 }
 

@@ -26,8 +26,10 @@ pub struct DocumentRows<'a> {
     pub category: &'a [u8],
     /// How many brackets are open where each token starts.
     pub depth: &'a [u32],
-    /// The runs: a, b, then the others in the order of [`Role`].
+    /// The runs: a, b, then the others in the order of [`Role`], without the oracle.
     pub models: &'a [ModelRows<'a>],
+    /// The oracle's entropy of each token, nats, where there is an oracle; nothing where it has no value.
+    pub oracle: Option<&'a [Option<f32>]>,
 }
 
 /// One run's columns in [`DocumentRows`].
@@ -39,6 +41,13 @@ pub struct ModelRows<'a> {
     pub loss: &'a [f32],
     /// Entropy of the distribution each token was drawn from, on the same basis, nats.
     pub entropy: &'a [f32],
+    /// What the model thought likeliest; nothing where it has other tokens.
+    pub guesses: Option<GuessRows<'a>>,
+}
+
+/// What a model thought likeliest at each token.
+#[derive(Clone, Copy, Debug)]
+pub struct GuessRows<'a> {
     /// Vocabulary entries with a strictly larger logit than each token.
     pub rank: &'a [u32],
     /// The likeliest entry at each token.
@@ -64,10 +73,14 @@ pub struct SecondRows<'a> {
     pub category: &'a [u8],
     /// How many brackets are open where each token starts.
     pub depth: &'a [u32],
+    /// Bytes of each token.
+    pub bytes: &'a [u32],
     /// Losses, nats, `[model][token]`: a, b, then the others in the order of [`Role`].
     pub losses: &'a [&'a [f32]],
     /// Entropies, nats, likewise.
     pub entropies: &'a [&'a [f32]],
+    /// The oracle's, as in [`DocumentRows`].
+    pub oracle: Option<&'a [Option<f32>]>,
 }
 
 impl<'a> DocumentRows<'a> {

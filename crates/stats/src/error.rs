@@ -30,6 +30,14 @@ pub enum CompareError {
         /// The label of the second.
         second: String,
     },
+    /// The oracle is given as one of the models.
+    #[error(
+        "run `{label}` is an oracle among the models; an oracle's entropies class the tokens, and stand in a join's `oracle`"
+    )]
+    OracleAmongModels {
+        /// The run's label.
+        label: String,
+    },
     /// A piece of a join has other runs than the pieces before it.
     #[error(
         "a piece of the join holds the roles {found} where those before it hold {expected}; join the runs anew"

@@ -14,11 +14,14 @@ use deltaloss_records::{Role, Split};
 #[cfg(test)]
 mod tests;
 
-/// How many sums a cell of a group has: [tokens, loss of a, loss of b, loss a − loss b, loss of the placebo − loss b].
-pub(crate) const SUMS: usize = 5;
+/// How many sums a cell of a group has: [tokens, loss of a, loss of b, loss a − loss b, loss of the placebo − loss b,
+/// bytes].
+pub(crate) const SUMS: usize = 6;
 
 /// The place of the tokens.
 pub(crate) const TOKENS: usize = 0;
+/// The place of the bytes.
+pub(crate) const BYTES: usize = 5;
 
 /// A group's sums with their replicates.
 pub(crate) type Group = Resampled<SUMS>;
@@ -30,11 +33,11 @@ pub(crate) const PLACEBO: Sum<SUMS> = |sums| sums[4];
 /// Δ of (a, b) − Δ of (placebo, b).
 pub(crate) const DIFFERENCE: Sum<SUMS> = |sums| sums[3] - sums[4];
 
-/// The sums of token `index` alone.
-fn sums_of(rows: &DocumentRows<'_>, index: usize) -> [f64; SUMS] {
-    let (a, b) = (f64::from(rows.a().loss[index]), f64::from(rows.b().loss[index]));
-    let placebo = rows.model(Role::Placebo).map_or(0.0, |placebo| f64::from(placebo.loss[index]) - b);
-    [1.0, a, b, a - b, placebo]
+/// The sums of one token alone, from its losses under a, b and the placebo, and its bytes.
+pub(crate) fn sums_of([a, b]: [f32; 2], placebo: Option<f32>, bytes: u32) -> [f64; SUMS] {
+    let [a, b] = [a, b].map(f64::from);
+    let placebo = placebo.map_or(0.0, |placebo| f64::from(placebo) - b);
+    [1.0, a, b, a - b, placebo, f64::from(bytes)]
 }
 
 /// One group's sums by document, and which vocabulary entries it holds in each half.
@@ -67,27 +70,44 @@ pub(crate) struct GroupOf<K> {
 
 impl<K: Ord + Clone + Send + Sync> GroupTable<K> {
     /// Adds a document; `keys(index, found)` pushes the groups of token `index`, each once.
-    pub(crate) fn add(&mut self, rows: &DocumentRows<'_>, mut keys: impl FnMut(usize, &mut Vec<K>)) {
+    pub(crate) fn add(&mut self, rows: &DocumentRows<'_>, keys: impl FnMut(usize, &mut Vec<K>)) {
+        let placebo = rows.model(Role::Placebo);
+        let sums = |index: usize| {
+            let losses = [rows.a().loss[index], rows.b().loss[index]];
+            let bytes = rows.byte_end[index] - rows.byte_start[index];
+            sums_of(losses, placebo.map(|placebo| placebo.loss[index]), bytes)
+        };
+        self.add_tokens((rows.document, rows.split), rows.token, sums, keys);
+    }
+
+    /// Adds a document of these tokens, of which `sums(index)` gives [`sums_of`] one.
+    pub(crate) fn add_tokens(
+        &mut self,
+        (document, split): (u32, Split),
+        tokens: &[u32],
+        sums: impl Fn(usize) -> [f64; SUMS],
+        mut keys: impl FnMut(usize, &mut Vec<K>),
+    ) {
         let mut of_document: BTreeMap<K, ([f64; SUMS], Vec<u32>)> = BTreeMap::new();
         let mut found = Vec::new();
-        for index in 0..rows.len() {
+        for (index, &token) in tokens.iter().enumerate() {
             keys(index, &mut found);
             if found.is_empty() {
                 continue;
             }
-            let sums = sums_of(rows, index);
+            let sums = sums(index);
             for key in found.drain(..) {
                 let (total, entries) = of_document.entry(key).or_default();
                 total.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum);
-                entries.push(rows.token[index]);
+                entries.push(token);
             }
         }
         for (key, (sums, mut entries)) in of_document {
             entries.sort_unstable();
             entries.dedup();
             let group = self.groups.entry(key).or_default();
-            group.cells.push(Cell { document: rows.document, sums });
-            group.entries.of(rows.split).extend(entries);
+            group.cells.push(Cell { document, sums });
+            group.entries.of(split).extend(entries);
         }
     }
 
@@ -136,6 +156,11 @@ impl Whole<'_> {
     /// The mean of a sum over a group's tokens; nothing without tokens.
     pub(crate) fn mean(&self, group: &Group, sum: Sum<SUMS>) -> Option<Measured> {
         combine(&[group.term(sum, TOKENS)], self.resamples)
+    }
+
+    /// A sum over a group's tokens, by their bytes; nothing without bytes.
+    pub(crate) fn mean_per_byte(&self, group: &Group, sum: Sum<SUMS>) -> Option<Measured> {
+        combine(&[group.term(sum, BYTES)], self.resamples)
     }
 
     /// The mean of a sum over a group's tokens less that over all tokens.

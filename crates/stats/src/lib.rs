@@ -33,6 +33,7 @@ mod groups;
 mod heatmap;
 mod moments;
 mod nesting;
+mod oracle;
 mod overall;
 mod ranks;
 mod regression;
@@ -48,7 +49,7 @@ mod vocabulary;
 
 pub use checked::{CheckedJoin, token_depths};
 pub use compare::{Classifier, FirstPass, Options, classify_rows, compare};
-pub use document::{Accumulator, DocumentRows, ModelRows, SecondRows};
+pub use document::{Accumulator, DocumentRows, GuessRows, ModelRows, SecondRows};
 pub use error::CompareError;
 pub use ranks::SecondPass;
 pub use results::*;

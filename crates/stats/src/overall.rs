@@ -21,7 +21,7 @@ const LOW_ENTROPY_NATS: f64 = 0.2;
 
 /// Sums of a document: tokens and bytes, then those of each model, then those of each pair.
 const OF_DOCUMENT: usize = 2;
-/// Sums of a model: loss, entropy, tokens of rank 0, tokens of low entropy.
+/// Sums of a model: loss, entropy, tokens of rank 0 (no number where the model has other tokens), tokens of low entropy.
 const OF_MODEL: usize = 4;
 /// Sums of a pair: Δ, tokens won.
 const OF_PAIR: usize = 2;
@@ -53,9 +53,12 @@ impl Accumulator for OverallSums {
         let mut sums = vec![rows.len() as f64, bytes as f64];
         for model in rows.models {
             let total = |values: &[f32]| values.iter().map(|&value| f64::from(value)).sum::<f64>();
-            let first = model.rank.iter().filter(|&&rank| rank == 0).count();
+            let first = match model.guesses {
+                Some(guesses) => guesses.rank.iter().filter(|&&rank| rank == 0).count() as f64,
+                None => f64::NAN,
+            };
             let low = model.entropy.iter().filter(|&&entropy| f64::from(entropy) < LOW_ENTROPY_NATS).count();
-            sums.extend([total(model.loss), total(model.entropy), first as f64, low as f64]);
+            sums.extend([total(model.loss), total(model.entropy), first, low as f64]);
         }
         for &first in &self.firsts {
             let losses = rows.models[first].loss.iter().zip(rows.b().loss);
@@ -108,7 +111,7 @@ impl OverallSums {
                 mean_loss_nats,
                 bits_per_byte: sums.ratio(|sums| sums[2] / LN_2, 1, resamples),
                 perplexity: perplexity(mean_loss_nats),
-                top1_accuracy: sums.ratio(|sums| sums[4], 0, resamples),
+                top1_accuracy: (!sums.totals()[4].is_nan()).then(|| sums.ratio(|sums| sums[4], 0, resamples)),
                 mean_entropy_nats: sums.ratio(|sums| sums[3], 0, resamples),
                 median_entropy_nats: medians[index],
             }
@@ -130,7 +133,7 @@ impl OverallSums {
         let column = OF_DOCUMENT + OF_MODEL * self.models + OF_PAIR * pair;
         let cells = self.table.cells(resamples, |row| {
             let won = f64::from(u8::from(row[column] < 0.0));
-            [row[0], 1.0, row[column], row[column + 1], won]
+            [row[0], 1.0, row[column], row[column + 1], won, row[1]]
         });
         Pair { first, sums: Resampled::new(cells, resamples) }
     }
@@ -176,15 +179,20 @@ fn perplexity(mean_loss_nats: Estimate) -> Estimate {
     }
 }
 
-/// A pair's [tokens, 1, Δ, tokens won, 1 if the document is won] by document.
+/// Sums of a pair by document: [tokens, 1, Δ, tokens won, 1 if the document is won, bytes].
+const PAIR_SUMS: usize = 6;
+
+/// A pair's sums.
 struct Pair {
     first: Role,
-    sums: Resampled<5>,
+    sums: Resampled<PAIR_SUMS>,
 }
 
-const PAIR_DELTA: Sum<5> = |sums| sums[2];
-const PAIR_WINS: Sum<5> = |sums| sums[3];
-const PAIR_DOCUMENTS_WON: Sum<5> = |sums| sums[4];
+const PAIR_DELTA: Sum<PAIR_SUMS> = |sums| sums[2];
+const PAIR_WINS: Sum<PAIR_SUMS> = |sums| sums[3];
+const PAIR_DOCUMENTS_WON: Sum<PAIR_SUMS> = |sums| sums[4];
+/// The place of the bytes.
+const PAIR_BYTES: usize = 5;
 
 impl Pair {
     fn summarise(&self, resamples: &Resamples) -> PairSummary {
@@ -195,6 +203,8 @@ impl Pair {
             second: Role::B,
             mean_delta_nats,
             mean_delta_test: mean_delta.and_then(|found| found.test()),
+            delta_nats_per_byte: combine(&[self.sums.term(PAIR_DELTA, PAIR_BYTES)], resamples)
+                .map(|found| found.estimate),
             first_wins_tokens: self.sums.ratio(PAIR_WINS, 0, resamples),
             first_wins_documents: self.sums.ratio(PAIR_DOCUMENTS_WON, 1, resamples),
             equivalence: equivalence(&mean_delta_nats, self.sums.cells().len()),
@@ -204,7 +214,7 @@ impl Pair {
 
 /// (a, b) less (placebo, b).
 fn pair_difference(pair: &Pair, placebo: &Pair, resamples: &Resamples) -> PairDifference {
-    let difference = |sum: Sum<5>, under: usize| -> Option<Measured> {
+    let difference = |sum: Sum<PAIR_SUMS>, under: usize| -> Option<Measured> {
         combine(&[pair.sums.term(sum, under), placebo.sums.term(sum, under).minus()], resamples)
     };
     let estimate = |found: Option<Measured>| found.map_or(Estimate::point(f64::NAN), |found| found.estimate);

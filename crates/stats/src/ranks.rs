@@ -16,6 +16,7 @@ use deltaloss_records::Split;
 use crate::bootstrap::Resamples;
 use crate::distribution::{Distribution, Middle, Ranks, Sorted, key};
 use crate::estimate::{Resampled, combine};
+use crate::oracle::OracleSums;
 use crate::regression::Regression;
 use crate::table::{DocumentTable, Halves};
 use crate::{Accumulator, DocumentRows, Estimate, SecondRows};
@@ -168,20 +169,22 @@ pub struct SecondPass {
     middles: [Vec<Middle>; 3],
     /// The table 'held fixed'.
     pub(crate) regression: Regression,
+    /// Analysis 7, where there is an oracle.
+    pub(crate) oracle: Option<OracleSums>,
     /// By part: tokens, entropies below the threshold of each model, then Σuv and Σ of influences of each pair.
     tables: [DocumentTable; 3],
 }
 
 impl SecondPass {
     /// Of a first pass.
-    pub(crate) fn new(first: &DistributionSums, regression: Regression) -> Self {
+    pub(crate) fn new(first: &DistributionSums, regression: Regression, oracle: Option<OracleSums>) -> Self {
         let plans = PARTS.map(|half| first.plan(half));
         let models = first.halves.discovery.losses.len();
         let width = 1 + models + 2 * pairs(models).count();
         let middles =
             [0, 1, 2].map(|part: usize| plans[part].as_ref().map_or(Vec::new(), |plan| plan.middles.clone()));
         let tables = [(); 3].map(|()| DocumentTable::new(width));
-        SecondPass { plans: Arc::new(plans), middles, regression, tables }
+        SecondPass { plans: Arc::new(plans), middles, regression, oracle, tables }
     }
 
     /// The same pass before it has looked at anything, for other documents.
@@ -191,12 +194,14 @@ impl SecondPass {
             .map(|part: usize| self.plans[part].as_ref().map_or(Vec::new(), |plan| plan.middles.clone()));
         let tables = [0, 1, 2].map(|part: usize| self.tables[part].fresh());
         let regression = self.regression.fresh();
-        SecondPass { plans: Arc::clone(&self.plans), middles, regression, tables }
+        let oracle = self.oracle.as_ref().map(OracleSums::fresh);
+        SecondPass { plans: Arc::clone(&self.plans), middles, regression, oracle, tables }
     }
 
     /// Adds a document with at least one row; its models are in the order of the first pass.
     pub fn add_rows(&mut self, rows: &SecondRows<'_>) {
         self.regression.add_rows(rows);
+        self.oracle.iter_mut().for_each(|oracle| oracle.add_rows(rows));
         self.add_columns(rows.document, rows.split, rows.losses, rows.entropies);
     }
 
@@ -283,6 +288,8 @@ impl Accumulator for SecondPass {
     fn add_document(&mut self, rows: &DocumentRows<'_>) {
         let losses: Vec<&[f32]> = rows.models.iter().map(|model| model.loss).collect();
         let entropies: Vec<&[f32]> = rows.models.iter().map(|model| model.entropy).collect();
+        let bytes: Vec<u32> =
+            rows.byte_start.iter().zip(rows.byte_end).map(|(start, end)| end - start).collect();
         self.add_rows(&SecondRows {
             document: rows.document,
             split: rows.split,
@@ -292,6 +299,8 @@ impl Accumulator for SecondPass {
             depth: rows.depth,
             losses: &losses,
             entropies: &entropies,
+            bytes: &bytes,
+            oracle: rows.oracle,
         });
     }
 
@@ -300,6 +309,9 @@ impl Accumulator for SecondPass {
             ours.merge(theirs);
         }
         self.regression.merge(other.regression);
+        if let (Some(ours), Some(theirs)) = (&mut self.oracle, other.oracle) {
+            ours.merge(theirs);
+        }
         for (ours, theirs) in self.tables.iter_mut().zip(other.tables) {
             ours.merge(theirs);
         }

@@ -30,8 +30,8 @@ pub(crate) struct Regression {
     occurrences: Arc<HashMap<u32, u64>>,
     windows: Windows,
     entropy_of: Role,
-    /// Place of that model among the models of the rows.
-    entropy_place: usize,
+    /// Place of that model among the models of the rows; of the oracle, which is none of them, nothing.
+    entropy_place: Option<usize>,
     /// Place of the placebo, where there is one.
     placebo: Option<usize>,
     /// Ascending by document, those with tokens only.
@@ -40,14 +40,17 @@ pub(crate) struct Regression {
 
 impl Regression {
     /// No documents yet. `occurrences` are those of each token among the joined tokens of all documents, `window` is that of
-    /// run a, `roles` are those of all runs.
+    /// run a, `roles` are those of all runs, that of the oracle last where there is one.
     pub(crate) fn new(occurrences: HashMap<u32, u64>, window: &WindowInfo, roles: &[Role]) -> Self {
         let entropy_of = entropy_control(roles);
         Regression {
             occurrences: Arc::new(occurrences),
             windows: Windows::new(window),
             entropy_of,
-            entropy_place: roles.iter().position(|role| *role == entropy_of).unwrap_or(1),
+            entropy_place: roles
+                .iter()
+                .position(|role| *role == entropy_of)
+                .filter(|_| entropy_of != Role::Oracle),
             placebo: roles.iter().position(|role| *role == Role::Placebo),
             documents: Vec::new(),
         }
@@ -62,16 +65,17 @@ impl Regression {
     pub(crate) fn add_rows(&mut self, rows: &SecondRows<'_>) {
         let (a, b) = (rows.losses[0], rows.losses[1]);
         let placebo = self.placebo.map(|place| rows.losses[place]);
-        let covariates = covariates::of_document(
-            rows,
-            rows.entropies[self.entropy_place],
-            self.windows,
-            &self.occurrences,
-        );
-        let observations = covariates.enumerate().map(|(row, x)| {
+        let entropy = |row: usize| match self.entropy_place {
+            Some(place) => Some(rows.entropies[place][row]),
+            None => rows.oracle.and_then(|oracle| oracle[row]),
+        };
+        let covariates = covariates::of_document(rows, entropy, self.windows, &self.occurrences);
+        // What has no entropy of the oracle takes no part.
+        let observations = covariates.enumerate().filter_map(|(row, x)| {
             let b = f64::from(b[row]);
             let second = placebo.map_or(0.0, |placebo| f64::from(placebo[row]) - b);
-            Observation { category: u32::from(rows.category[row]), x, y: [f64::from(a[row]) - b, second] }
+            let y = [f64::from(a[row]) - b, second];
+            Some(Observation { category: u32::from(rows.category[row]), x: x?, y })
         });
         self.add(DocumentSums::new(rows.document, observations));
     }

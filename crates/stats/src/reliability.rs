@@ -91,13 +91,16 @@ impl ReliabilitySums {
 
 impl Accumulator for ReliabilitySums {
     fn add_document(&mut self, rows: &DocumentRows<'_>) {
-        let as_scored = rows.models.iter().map(|model| (model, Some(model.top_probability)));
-        let calibrated = rows.models.iter().map(|model| (model, model.top_probability_calibrated));
+        let guesses = || rows.models.iter().map(|model| model.guesses);
+        let as_scored = guesses().map(|guesses| Some((guesses?.top_token, guesses?.top_probability)));
+        let calibrated =
+            guesses().map(|guesses| Some((guesses?.top_token, guesses?.top_probability_calibrated?)));
         let mut sums = Vec::with_capacity(2 * OF_DIAGRAM * rows.models.len());
-        for (model, probabilities) in as_scored.chain(calibrated) {
+        for diagram in as_scored.chain(calibrated) {
             let mut of_diagram = [0.0; OF_DIAGRAM];
-            for (index, &probability) in probabilities.unwrap_or_default().iter().enumerate() {
-                let hit = rows.token[index] == model.top_token[index];
+            let (top_token, probabilities) = diagram.unwrap_or_default();
+            for (index, &probability) in probabilities.iter().enumerate() {
+                let hit = rows.token[index] == top_token[index];
                 let sums = [1.0, f64::from(u8::from(hit)), f64::from(probability)];
                 let first = OF_BIN * bin_of(f64::from(probability));
                 for (total, sum) in of_diagram[first..].iter_mut().zip(sums) {

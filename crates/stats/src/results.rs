@@ -7,10 +7,12 @@ use deltaloss_records::{Basis, Role, RunInfo};
 use serde::{Deserialize, Serialize};
 
 mod held_fixed;
+mod oracle;
 mod reliability;
 mod tables;
 
 pub use held_fixed::*;
+pub use oracle::*;
 pub use reliability::*;
 pub use tables::*;
 
@@ -87,6 +89,9 @@ pub struct Sections {
     pub entropy_pairs: Vec<EntropyPair>,
     /// Analysis 6.
     pub confidence: Vec<ConfidenceRow>,
+    /// Analysis 7; null where there is no oracle.
+    #[serde(default)]
+    pub oracle: Option<Oracle>,
     /// Analysis 8: whether each model's probabilities mean what they say, in the order of `setup.models`; the same on
     /// either basis.
     #[serde(default)]
@@ -152,8 +157,11 @@ pub struct IntervalNote {
 /// What was compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Setup {
-    /// The runs with their roles; a first, b second.
+    /// The runs with their roles; a first, b second; without the oracle.
     pub models: Vec<SetupModel>,
+    /// The oracle's run, where there is one.
+    #[serde(default)]
+    pub oracle: Option<SetupModel>,
     /// Documents of the corpus.
     pub documents: u64,
     /// Tokens joined: every table below is about these.
@@ -179,6 +187,9 @@ pub struct SetupModel {
     pub label: String,
     /// Its provenance.
     pub run: RunInfo,
+    /// Whether its tokens are others than run a's, so that its losses were carried by bytes and its entropies by characters.
+    #[serde(default)]
+    pub carried: bool,
 }
 
 /// Analysis 1.
@@ -219,8 +230,8 @@ pub struct ModelSummary {
     pub bits_per_byte: Estimate,
     /// exp(mean loss); the largest double where that overflows.
     pub perplexity: Estimate,
-    /// Share of tokens whose rank is 0.
-    pub top1_accuracy: Estimate,
+    /// Share of tokens whose rank is 0; null where the model's tokens are others than a's, whose rows these are.
+    pub top1_accuracy: Option<Estimate>,
     /// Mean entropy, nats.
     pub mean_entropy_nats: Estimate,
     /// Median entropy, nats; its interval is Woodruff's (1952), from the share of tokens below.
@@ -239,6 +250,9 @@ pub struct PairSummary {
     /// Whether it is zero; a family of its own, so that q = p.
     #[serde(default)]
     pub mean_delta_test: Option<Test>,
+    /// Summed Δ over summed bytes, nats a byte.
+    #[serde(default)]
+    pub delta_nats_per_byte: Option<Estimate>,
     /// Share of tokens with Δ < 0.
     pub first_wins_tokens: Estimate,
     /// Share of documents (with joined tokens) whose mean Δ is < 0.

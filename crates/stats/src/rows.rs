@@ -7,7 +7,7 @@ use crate::bootstrap::Cell;
 use crate::estimate::Measured;
 use crate::estimate::Resampled;
 use crate::families::correct;
-use crate::groups::{DELTA, DIFFERENCE, Group, GroupOf, LOSS_A, LOSS_B, PLACEBO, SUMS, TOKENS, Whole};
+use crate::groups::{BYTES, DELTA, DIFFERENCE, Group, GroupOf, LOSS_A, LOSS_B, PLACEBO, SUMS, TOKENS, Whole};
 
 #[cfg(test)]
 mod tests;
@@ -48,12 +48,14 @@ fn delta_row<K>(of: &GroupOf<K>, whole: &Whole<'_>) -> DeltaRow {
     let (delta, excess) = (whole.mean(group, DELTA), whole.excess(group, DELTA));
     let row = DeltaRow {
         tokens: group.totals()[TOKENS] as u64,
+        bytes: group.totals()[BYTES] as u64,
         vocabulary_entries: of.vocabulary_entries,
         documents: group.cells().len() as u64,
         loss_a_nats: estimate(whole.mean(group, LOSS_A)),
         loss_b_nats: estimate(whole.mean(group, LOSS_B)),
         delta_nats: estimate(delta),
         delta_test: test(delta),
+        delta_nats_per_byte: estimate(whole.mean_per_byte(group, DELTA)),
         excess_nats: estimate(excess),
         excess_test: test(excess),
         share_of_gap: whole.share(group, DELTA),

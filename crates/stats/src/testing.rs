@@ -1,6 +1,6 @@
 //! Joins for tests: small ones written by hand, and arbitrary ones.
 
-use deltaloss_records::{Joined, JoinedDocument, JoinedModel, Role, Split};
+use deltaloss_records::{Guesses, Joined, JoinedDocument, JoinedModel, JoinedOracle, Role, Split};
 use proptest::prelude::*;
 
 #[path = "../testing/run_info.rs"]
@@ -21,6 +21,7 @@ pub(crate) fn join_of(roles: &[Role], documents: &[&[&str]]) -> Joined {
         byte_start: Vec::new(),
         byte_end: Vec::new(),
         models: Vec::new(),
+        oracle: None,
         left_out: 0,
     };
     let mut vocabulary: Vec<&str> = Vec::new();
@@ -58,9 +59,12 @@ fn model(role: Role, rows: usize) -> JoinedModel {
         run: run_info(role.name(), 8, 8),
         loss: vec![0.0; rows],
         entropy: vec![0.0; rows],
-        rank: vec![1; rows],
-        top_token: vec![0; rows],
-        top_probability: vec![0.5; rows],
+        guesses: Some(Guesses {
+            rank: vec![1; rows],
+            top_token: vec![0; rows],
+            top_probability: vec![0.5; rows],
+            top_probability_calibrated: None,
+        }),
         calibrated: None,
     }
 }
@@ -79,6 +83,23 @@ pub(crate) fn analysed(join: &Joined) -> Sections {
 /// The columns of a role that is there.
 pub(crate) fn model_mut(join: &mut Joined, role: Role) -> &mut JoinedModel {
     join.models.iter_mut().find(|model| model.role == role).unwrap()
+}
+
+/// The guesses of a model of the join's tokens.
+pub(crate) fn guesses_mut(model: &mut JoinedModel) -> &mut Guesses {
+    model.guesses.as_mut().unwrap()
+}
+
+/// Gives a join an oracle: its entropies go with b's, and every ninth token has none.
+pub(crate) fn with_oracle(join: &mut Joined, seed: u64) {
+    let mut draws = Draws::new(seed);
+    let of_b = join.model(Role::B).unwrap().entropy.clone();
+    let entropy = of_b.into_iter().map(|entropy| {
+        let own = f64::from(entropy) * 0.5 + normal(&mut draws).abs();
+        (draws.below(9) > 0).then_some(own as f32)
+    });
+    let (label, run) = ("oracle".to_owned(), run_info("oracle", 8, 8));
+    join.oracle = Some(JoinedOracle { label, run, entropy: entropy.collect() });
 }
 
 /// Roles of a whole comparison.
@@ -103,7 +124,8 @@ pub(crate) fn any_join() -> impl Strategy<Value = Joined> {
         let mut join = join_of(&FOUR[..models], &texts);
         for (row, (_, cells)) in documents.iter().flatten().enumerate() {
             for (model, (loss, entropy, rank)) in join.models.iter_mut().zip(cells) {
-                (model.loss[row], model.entropy[row], model.rank[row]) = (*loss, *entropy, *rank);
+                (model.loss[row], model.entropy[row]) = (*loss, *entropy);
+                guesses_mut(model).rank[row] = *rank;
             }
         }
         join
@@ -140,7 +162,7 @@ pub(crate) fn clustered(documents: usize, seed: u64) -> Joined {
             for row in document.rows.clone() {
                 model.loss[row] = (2.0 + shift + 0.5 * normal(&mut draws)).max(0.0) as f32;
                 model.entropy[row] = (1.5 + shift + normal(&mut draws)).max(0.0) as f32;
-                model.rank[row] = draws.below(3) as u32;
+                guesses_mut(model).rank[row] = draws.below(3) as u32;
             }
         }
     }

@@ -94,6 +94,7 @@ pub(crate) fn corpus(scenario: Scenario, documents: usize, seed: u64) -> Joined 
         byte_start: Vec::new(),
         byte_end: Vec::new(),
         models: ROLES.map(empty_model).to_vec(),
+        oracle: None,
         left_out: 0,
     };
     (0..documents).for_each(|document| add_document(&mut join, document, scenario, &mut random));
@@ -127,9 +128,10 @@ fn add_document(join: &mut Joined, document: usize, scenario: Scenario, random: 
             let loss = common + shifts[index] + 0.6 * random.normal() + extra;
             model.loss.push(loss as f32);
             model.entropy.push(entropy[index] as f32);
-            model.rank.push((random.uniform() * 4.0 + 0.3 * hard.abs()) as u32);
-            model.top_token.push(0);
-            model.top_probability.push(0.5);
+            let guesses = model.guesses.get_or_insert_default();
+            guesses.rank.push((random.uniform() * 4.0 + 0.3 * hard.abs()) as u32);
+            guesses.top_token.push(0);
+            guesses.top_probability.push(0.5);
         }
         join.document.push(document as u32);
         join.position.push(position);
@@ -161,9 +163,7 @@ fn empty_model(role: Role) -> JoinedModel {
         run: run_info(role.name(), TOKENS.len() as u64, 4096),
         loss: Vec::new(),
         entropy: Vec::new(),
-        rank: Vec::new(),
-        top_token: Vec::new(),
-        top_probability: Vec::new(),
+        guesses: None,
         calibrated: None,
     }
 }

@@ -153,6 +153,9 @@ pub(crate) struct Compare {
     /// The run of a retrained twin of b: what two models that differ by their seed show
     #[arg(long, value_name = "RUN")]
     pub(crate) placebo: Option<PathBuf>,
+    /// The run of a stronger model, whose entropy classes the tokens; its tokenizer may be another
+    #[arg(long, value_name = "RUN")]
+    pub(crate) oracle: Option<PathBuf>,
     /// The folder to write
     #[arg(long, value_name = "OUT")]
     pub(crate) out: PathBuf,
@@ -231,7 +234,7 @@ fn positive() -> RangedU64ValueParser<u64> {
 }
 
 fn label(text: &str) -> Result<(String, String), String> {
-    let roles = ["a", "b", "benchmark", "placebo"];
+    let roles = ["a", "b", "benchmark", "placebo", "oracle"];
     match text.split_once('=') {
         Some((role, name)) if roles.contains(&role) && !name.trim().is_empty() => {
             Ok((role.into(), name.into()))

@@ -17,6 +17,7 @@ pub(crate) fn run(call: &Compare, console: &Console) -> Result<(), Failure> {
         (Role::B, Some(&call.b)),
         (Role::Benchmark, call.benchmark.as_ref()),
         (Role::Placebo, call.placebo.as_ref()),
+        (Role::Oracle, call.oracle.as_ref()),
     ];
     let label = |role: Role| {
         call.label.iter().rev().find(|(name, _)| name == role.name()).map(|(_, label)| label.clone())

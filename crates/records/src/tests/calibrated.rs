@@ -134,9 +134,7 @@ fn the_join_carries_both_and_takes_its_difference_on_one_basis() {
     let path = folder.path().join("joined.parquet");
     let names = ["all".to_owned()];
     let written = |joined: &Joined, basis: Basis| {
-        let runs: Vec<_> =
-            joined.models.iter().map(|model| (model.role, model.calibrated.is_some())).collect();
-        let mut writer = JoinedWriter::create(&path, &runs, basis, &names).unwrap();
+        let mut writer = JoinedWriter::create(&path, joined, basis, &names).unwrap();
         writer.write(joined, 0, &[0; 8], &[0; 8])?;
         writer.close()
     };

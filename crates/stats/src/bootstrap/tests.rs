@@ -81,7 +81,8 @@ fn agrees_with_resamples_written_out() {
     let model = join.model(Role::A).unwrap();
     assert_close(Some(models.mean_loss_nats), whole(&|row| a[row]), "mean loss");
     assert_close(Some(models.perplexity), whole(&|row| a[row]).map(f64::exp), "perplexity");
-    assert_close(Some(models.top1_accuracy), whole(&|row| share(model.rank[row] == 0)), "top-1");
+    let ranks = &model.guesses.as_ref().unwrap().rank;
+    assert_close(models.top1_accuracy, whole(&|row| share(ranks[row] == 0)), "top-1");
     let entropy = whole(&|row| f64::from(model.entropy[row]));
     assert_close(Some(models.mean_entropy_nats), entropy, "entropy");
     let bits = |rows: &[usize]| {

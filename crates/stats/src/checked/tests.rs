@@ -1,7 +1,7 @@
 //! Tests of what is refused as a join.
 
 use super::*;
-use crate::testing::{FOUR, join_of, model_mut};
+use crate::testing::{FOUR, guesses_mut, join_of, model_mut};
 use crate::{Options, Rules, classify_rows, compare};
 
 /// What is said of a sound join of two documents after `spoil` changed it.
@@ -22,6 +22,10 @@ fn joins_that_cannot_be_compared() {
         ),
         (refusal(|join| join.models[0].role = Role::Oracle), &["no run has role a"]),
         (
+            refusal(|join| join.models[2].role = Role::Oracle),
+            &["`model-benchmark` is an oracle among the models"],
+        ),
+        (
             refusal(|join| join.models[2].role = Role::A),
             &["two runs have role a", "`model-a`", "`model-benchmark`"],
         ),
@@ -29,7 +33,10 @@ fn joins_that_cannot_be_compared() {
             refusal(|join| join.models[1].loss.truncate(4)),
             &["column `loss` of run `model-b` holds 4", "has 5 rows"],
         ),
-        (refusal(|join| join.models[3].rank.push(1)), &["column `rank` of run `model-placebo` holds 6"]),
+        (
+            refusal(|join| guesses_mut(&mut join.models[3]).rank.push(1)),
+            &["column `rank` of run `model-placebo` holds 6"],
+        ),
         (refusal(|join| join.position.clear()), &["column `position` of the join holds 0"]),
         (refusal(|join| join.documents[0].rows = 0..3), &["`d0.py`", "row 2", "names document 2, not 0"]),
         (refusal(|join| join.documents[2].rows = 3..5), &["`d2.py`", "should start at 2"]),

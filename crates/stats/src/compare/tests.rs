@@ -1,10 +1,12 @@
 //! Tests of the comparison as a whole: by hand, and what holds of any join.
 
-use deltaloss_records::{JoinedDocument, Role};
+use deltaloss_records::{JoinedDocument, JoinedOracle, Role};
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{FOUR, any_join, close, clustered, compared, join_of, model_mut};
+use crate::testing::{
+    FOUR, any_join, close, clustered, compared, guesses_mut, join_of, model_mut, with_oracle,
+};
 use crate::{ConfidenceCell, RESULTS_SCHEMA};
 
 fn compare_all(joined: &Joined) -> Comparison {
@@ -164,7 +166,7 @@ fn in_parts(joined: &Joined, options: &Options, part_of: &dyn Fn(usize) -> usize
     let rules = Rules::builtin();
     let categories = classify_rows(joined, &rules).unwrap();
     let join = CheckedJoin::new(joined).unwrap();
-    let roles: Vec<Role> = joined.models.iter().map(|model| model.role).collect();
+    let roles = roles_of(joined);
     let each = |take: &mut dyn FnMut(usize, &DocumentRows<'_>)| {
         for part in order {
             join.for_each_document(0, &categories, |rows| {
@@ -188,8 +190,15 @@ fn in_parts(joined: &Joined, options: &Options, part_of: &dyn Fn(usize) -> usize
         role: model.role,
         label: model.label.clone(),
         run: model.run.clone(),
+        carried: false,
     });
-    first.finish(&second, &models.collect::<Vec<_>>(), joined.left_out).unwrap()
+    let oracle = joined.oracle.iter().map(|oracle| SetupModel {
+        role: Role::Oracle,
+        label: oracle.label.clone(),
+        run: oracle.run.clone(),
+        carried: true,
+    });
+    first.finish(&second, &models.chain(oracle).collect::<Vec<_>>(), joined.left_out).unwrap()
 }
 
 #[test]
@@ -217,18 +226,20 @@ fn threads_change_nothing() {
     assert_eq!(with_threads(1), with_threads(3));
 }
 
-/// The join with every second document in the confirmation half.
+/// The join with every second document in the confirmation half, and with an oracle.
 fn halved(join: &Joined) -> Joined {
     let mut join = join.clone();
     for (index, document) in join.documents.iter_mut().enumerate() {
         document.split = if index % 2 == 0 { Split::Discovery } else { Split::Confirmation };
     }
+    with_oracle(&mut join, 77);
     join
 }
 
 /// The documents of one half alone.
 fn only(join: &Joined, half: Split) -> Joined {
     let mut found = Joined { left_out: join.left_out, ..join_of(&FOUR, &[]) };
+    found.oracle = join.oracle.clone().map(|oracle| JoinedOracle { entropy: Vec::new(), ..oracle });
     for document in join.documents.iter().filter(|document| document.split == half) {
         let (rows, start) = (document.rows.clone(), found.rows());
         let index = found.documents.len() as u32;
@@ -240,9 +251,14 @@ fn only(join: &Joined, half: Split) -> Joined {
         for (ours, theirs) in found.models.iter_mut().zip(&join.models) {
             ours.loss.extend_from_slice(&theirs.loss[rows.clone()]);
             ours.entropy.extend_from_slice(&theirs.entropy[rows.clone()]);
+            let (ours, theirs) = (guesses_mut(ours), theirs.guesses.as_ref().unwrap());
             ours.rank.extend_from_slice(&theirs.rank[rows.clone()]);
             ours.top_token.extend_from_slice(&theirs.top_token[rows.clone()]);
             ours.top_probability.extend_from_slice(&theirs.top_probability[rows.clone()]);
+        }
+        let entropy = |oracle: &JoinedOracle| oracle.entropy[rows.clone()].to_vec();
+        if let (Some(ours), Some(theirs)) = (&mut found.oracle, &join.oracle) {
+            ours.entropy.extend(entropy(theirs));
         }
         found.documents.push(JoinedDocument { rows: start..found.rows(), ..document.clone() });
     }

@@ -40,11 +40,11 @@ fn sums_by_hand() {
             of.group.cells().iter().map(|cell| (cell.document, cell.sums)).collect();
         (of.key, of.vocabulary_entries, cells)
     };
-    let (x, z) = ([2.0, 5.0, 4.0, 1.0, 0.5], [1.0, 8.0, 2.0, 6.0, -1.0]);
-    assert_eq!(short(&found[0]), (0, 3, vec![(0, [3.0, 7.0, 6.0, 1.0, 0.5]), (2, z)]));
+    let (x, z) = ([2.0, 5.0, 4.0, 1.0, 0.5, 2.0], [1.0, 8.0, 2.0, 6.0, -1.0, 1.0]);
+    assert_eq!(short(&found[0]), (0, 3, vec![(0, [3.0, 7.0, 6.0, 1.0, 0.5, 3.0]), (2, z)]));
     assert_eq!(short(&found[1]), (1, 2, vec![(0, x), (2, z)]));
     assert_eq!(short(&found[2]), (2, 1, vec![(2, z)]));
-    assert_eq!(found[1].group.totals(), &[3.0, 13.0, 6.0, 7.0, -0.5]);
+    assert_eq!(found[1].group.totals(), &[3.0, 13.0, 6.0, 7.0, -0.5, 3.0]);
     // Of the first document alone.
     assert_eq!(table.groups(None, &Resamples::new(&[0], 10, 1)).len(), 2);
 }

@@ -4,7 +4,7 @@ use deltaloss_records::{Joined, Role};
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{analysed, any_join, close, join_of, model_mut};
+use crate::testing::{analysed, any_join, close, guesses_mut, join_of, model_mut};
 
 fn analyse(join: &Joined) -> Overall {
     analysed(join).overall
@@ -16,7 +16,7 @@ fn numbers_by_hand() {
     let a = model_mut(&mut join, Role::A);
     a.loss = vec![1.0, 2.0, 4.0, 0.5, 2.5];
     a.entropy = vec![3.0, 1.0, 0.0, 2.0, 9.0];
-    a.rank = vec![0, 3, 0, 1, 0];
+    guesses_mut(a).rank = vec![0, 3, 0, 1, 0];
     model_mut(&mut join, Role::B).loss = vec![2.0, 1.5, 4.0, 0.0, 3.0];
     model_mut(&mut join, Role::Placebo).loss = vec![2.0, 1.0, 5.0, 0.0, 2.0];
     let overall = analyse(&join);
@@ -26,13 +26,14 @@ fn numbers_by_hand() {
     assert_eq!(a.mean_loss_nats.value, 2.0);
     assert!(close(a.bits_per_byte.value, 10.0 / LN_2 / 7.0));
     assert!(close(a.perplexity.value, std::f64::consts::E.powi(2)));
-    assert_eq!(a.top1_accuracy.value, 0.6);
+    assert_eq!(a.top1_accuracy.unwrap().value, 0.6);
     assert_eq!((a.mean_entropy_nats.value, a.median_entropy_nats.value), (3.0, 2.0));
 
     // Δ of (a, b): −1, 0.5 | 0, 0.5 | −0.5; of (placebo, b): 0, −0.5 | 1, 0 | −1.
     let [ab, placebo] = &overall.pairs[..] else { panic!("{:?}", overall.pairs) };
     assert_eq!((ab.first, ab.second), (Role::A, Role::B));
     assert_eq!(ab.mean_delta_nats.value, -0.1);
+    assert!(close(ab.delta_nats_per_byte.unwrap().value, -0.5 / 7.0));
     assert_eq!(ab.first_wins_tokens.value, 0.4);
     assert_eq!(ab.first_wins_documents.value, 2.0 / 3.0);
     assert_eq!((placebo.first, placebo.second), (Role::Placebo, Role::B));
@@ -62,8 +63,8 @@ proptest! {
             prop_assert!(close(summary.mean_loss_nats.value, total / n));
             prop_assert!(close(summary.perplexity.value, (total / n).exp()));
             prop_assert!(close(summary.bits_per_byte.value, total * std::f64::consts::LOG2_E / bytes as f64));
-            let first = model.rank.iter().filter(|&&rank| rank == 0).count() as f64;
-            prop_assert!(close(summary.top1_accuracy.value * n, first));
+            let first = model.guesses.as_ref().unwrap().rank.iter().filter(|&&rank| rank == 0).count() as f64;
+            prop_assert!(close(summary.top1_accuracy.unwrap().value * n, first));
         }
         let (a, b) = (&join.models[0].loss, &join.models[1].loss);
         let wins = (0..join.rows()).filter(|&row| a[row] < b[row]).count() as f64;

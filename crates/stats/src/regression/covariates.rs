@@ -57,31 +57,31 @@ impl Windows {
     }
 }
 
-/// The covariates of a document's tokens, in order: `entropy` is the control's, nats; `occurrences` of a token are
-/// those among all that are joined.
+/// The covariates of a document's tokens, in order: `entropy` is the control's of each row, nats; `occurrences` of a token
+/// are those among all that are joined. Nothing for a token without an entropy.
 ///
 /// Only joined tokens are looked at for earlier occurrences: where no beginning-of-text token is put in
 /// front, a document's first token is predicted by no run and therefore unseen here.
 pub(crate) fn of_document<'a>(
     rows: &'a SecondRows<'_>,
-    entropy: &'a [f32],
+    entropy: impl Fn(usize) -> Option<f32> + 'a,
     windows: Windows,
     occurrences: &'a HashMap<u32, u64>,
-) -> impl Iterator<Item = [f64; COVARIATES]> + 'a {
+) -> impl Iterator<Item = Option<[f64; COVARIATES]>> + 'a {
     let mut last_place: HashMap<u32, u64> = HashMap::new();
     (0..rows.token.len()).map(move |row| {
         let (target, start) = windows.place(rows.position[row]);
         let token = rows.token[row];
         let repeated = last_place.insert(token, target).is_some_and(|last| last >= start);
         let count = occurrences.get(&token).copied().unwrap_or(1);
-        [
+        Some([
             (count as f64).ln(),
             // At least one input precedes every token that a model predicts.
             ((target - start).max(1) as f64).ln(),
             f64::from(rows.depth[row]),
             f64::from(u8::from(repeated)),
-            f64::from(entropy[row]),
-        ]
+            f64::from(entropy(row)?),
+        ])
     })
 }
 
@@ -132,24 +132,31 @@ mod tests {
             token: &[7, 8, 7, 9, 7, 8],
             category: &[0; 6],
             depth: &[0, 1, 1, 2, 0, 0],
+            bytes: &[1; 6],
             losses: &[],
             entropies: &[],
+            oracle: None,
         };
         let entropy = [0.5, 1.0, 0.0, 2.0, 0.25, 0.125];
         let occurrences = HashMap::from([(7, 30), (8, 2), (9, 1)]);
-        let found: Vec<_> =
-            of_document(&rows, &entropy, windows("chunk", None, None), &occurrences).collect();
+        let found: Vec<_> = of_document(
+            &rows,
+            |row| (row != 2).then(|| entropy[row]),
+            windows("chunk", None, None),
+            &occurrences,
+        )
+        .collect();
         let ln = f64::ln;
         assert_eq!(
             found,
             [
-                [ln(30.0), ln(1.0), 0.0, 0.0, 0.5],
-                [ln(2.0), ln(2.0), 1.0, 0.0, 1.0],
-                [ln(30.0), ln(3.0), 1.0, 1.0, 0.0],
-                [0.0, ln(4.0), 2.0, 0.0, 2.0],
+                Some([ln(30.0), ln(1.0), 0.0, 0.0, 0.5]),
+                Some([ln(2.0), ln(2.0), 1.0, 0.0, 1.0]),
+                None,
+                Some([0.0, ln(4.0), 2.0, 0.0, 2.0]),
                 // The second window starts at token 4, which is neither 7 nor 8.
-                [ln(30.0), ln(1.0), 0.0, 0.0, 0.25],
-                [ln(2.0), ln(2.0), 0.0, 0.0, 0.125],
+                Some([ln(30.0), ln(1.0), 0.0, 0.0, 0.25]),
+                Some([ln(2.0), ln(2.0), 0.0, 0.0, 0.125]),
             ]
         );
     }

@@ -368,7 +368,7 @@ fn parts_merge_to_the_whole() {
             beginning_of_text: None,
         }),
         entropy_of: Role::B,
-        entropy_place: 1,
+        entropy_place: Some(1),
         placebo: Some(2),
         documents: Vec::new(),
     };

@@ -1,11 +1,11 @@
 //! Diagrams by hand, their coverage, and what holds of any join.
 
-use deltaloss_records::{Basis, CalibratedColumns, Joined, Role};
+use deltaloss_records::{Basis, CalibratedLosses, Joined, Role};
 use proptest::prelude::*;
 
 use super::*;
 use crate::bootstrap::TestDraws as Draws;
-use crate::testing::{any_join, close, compared, join_of, model_mut};
+use crate::testing::{any_join, close, compared, guesses_mut, join_of, model_mut};
 use crate::{CheckedJoin, Comparison, Options, Sections};
 
 const PAIR: [Role; 2] = [Role::A, Role::B];
@@ -13,7 +13,7 @@ const PAIR: [Role; 2] = [Role::A, Role::B];
 /// Gives a run's rows these probabilities of the likeliest entry, and says which rows are hits.
 fn set(join: &mut Joined, role: Role, rows: &[(f32, bool)]) {
     let tokens = join.token.clone();
-    let model = model_mut(join, role);
+    let model = guesses_mut(model_mut(join, role));
     model.top_probability = rows.iter().map(|(probability, _)| *probability).collect();
     let top = rows.iter().zip(tokens).map(|((_, hit), token)| if *hit { token } else { token + 1 });
     model.top_token = top.collect();
@@ -129,11 +129,11 @@ fn a_temperature_adds_a_diagram_and_the_basis_leaves_both_alone() {
     let mut draws = Draws::new(3);
     let mut join = simulated(&mut draws, 0.2);
     for model in &mut join.models {
-        model.calibrated = Some(CalibratedColumns {
-            loss: vec![0.25; model.loss.len()],
-            entropy: vec![0.125; model.loss.len()],
-            top_probability: model.top_probability.iter().map(|p| p - 0.2).collect(),
-        });
+        let rows = model.loss.len();
+        model.calibrated = Some(CalibratedLosses { loss: vec![0.25; rows], entropy: vec![0.125; rows] });
+        let guesses = guesses_mut(model);
+        let cooler = guesses.top_probability.iter().map(|p| p - 0.2).collect();
+        guesses.top_probability_calibrated = Some(cooler);
     }
     let [found, leading] =
         [Basis::AsScored, Basis::Calibrated].map(|basis| compared(&join, &Options { basis, ..few() }));
@@ -147,6 +147,7 @@ fn a_temperature_adds_a_diagram_and_the_basis_leaves_both_alone() {
     for model in &mut at_temperature.models {
         let columns = model.calibrated.take().unwrap();
         (model.loss, model.entropy) = (columns.loss, columns.entropy);
+        guesses_mut(model).top_probability_calibrated = None;
     }
     let mut again = compared(&at_temperature, &few());
     assert_eq!(again.calibrated, None);
@@ -167,7 +168,7 @@ fn a_temperature_adds_a_diagram_and_the_basis_leaves_both_alone() {
 #[test]
 fn a_run_without_a_temperature_is_named() {
     let mut join = simulated(&mut Draws::new(4), 0.0);
-    model_mut(&mut join, Role::A).calibrated = Some(CalibratedColumns::default());
+    model_mut(&mut join, Role::A).calibrated = Some(CalibratedLosses::default());
     let rules = crate::Rules::builtin();
     let categories = vec![0; join.rows()];
     let refusal = |join: &Joined, basis| {
@@ -180,7 +181,7 @@ fn a_run_without_a_temperature_is_named() {
     assert!(said.contains("run `model-a` has no temperature"), "{said}");
     assert!(said.contains("a version that fitted none") && said.contains("--calibrated"), "{said}");
     let wide = vec![f32::NAN; join.rows()];
-    model_mut(&mut join, Role::A).top_probability = wide;
+    guesses_mut(model_mut(&mut join, Role::A)).top_probability = wide;
     let said = refusal(&join, Basis::AsScored);
     assert!(said.contains("top_probability of run `model-a` is NaN"), "{said}");
 }

@@ -55,6 +55,8 @@ pub struct DeltaRow {
     pub name: String,
     /// Occurrences.
     pub tokens: u64,
+    /// Their UTF-8 bytes.
+    pub bytes: u64,
     /// Distinct vocabulary entries among them.
     pub vocabulary_entries: u64,
     /// Documents with at least one.
@@ -67,6 +69,8 @@ pub struct DeltaRow {
     pub delta_nats: Option<Estimate>,
     /// Whether `delta_nats` is zero.
     pub delta_test: Option<Test>,
+    /// Summed Δ over summed bytes, nats a byte: what to read where a and b have different tokens.
+    pub delta_nats_per_byte: Option<Estimate>,
     /// Mean Δ of the group − mean Δ of all tokens, nats.
     pub excess_nats: Option<Estimate>,
     /// Whether `excess_nats` is zero.

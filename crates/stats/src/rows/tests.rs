@@ -25,11 +25,13 @@ fn rows_by_hand() {
         DeltaRow {
             name: "Common variable names".to_owned(),
             tokens: 3,
+            bytes: 3,
             vocabulary_entries: 2,
             documents: 2,
             loss_a_nats: point(13.0 / 3.0),
             loss_b_nats: point(2.0),
             delta_nats: point(7.0 / 3.0),
+            delta_nats_per_byte: point(7.0 / 3.0),
             excess_nats: point(7.0 / 3.0 - 8.0 / 5.0),
             share_of_gap: point(7.0 / 8.0),
             placebo_delta_nats: point(-0.5 / 3.0),
