@@ -8,6 +8,7 @@ mod correlation;
 mod delta_panel;
 mod entropy;
 mod marks;
+mod oracle;
 mod overall;
 mod reliability;
 #[cfg(test)]
@@ -20,6 +21,7 @@ pub use categories::categories;
 pub use confidence::confidence;
 pub use correlation::correlation;
 pub use entropy::entropy;
+pub use oracle::oracle;
 pub use overall::overall;
 pub use reliability::reliability;
 
@@ -96,7 +98,7 @@ pub fn figures(comparison: &Comparison) -> Vec<Figure> {
         entropy(comparison),
         confidence(comparison),
     ];
-    always.into_iter().chain(reliability(comparison)).collect()
+    always.into_iter().chain(oracle(comparison)).chain(reliability(comparison)).collect()
 }
 
 /// The dash pattern of a role's line, so that lines are told apart without colour.

@@ -6,6 +6,7 @@
 mod calibration;
 mod confidence;
 mod held_fixed;
+mod oracle;
 mod placebo;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ pub(crate) fn findings(view: View<'_>) -> Vec<Prose> {
         brackets(view),
         entropy(view),
         confidence::confidence(view),
+        oracle::oracle(view),
         calibration::calibration(view),
         placebo::placebo(view),
         held_fixed::held_fixed(view),

@@ -10,7 +10,7 @@ use crate::caveats::window_difference;
 use crate::figures::Figure;
 use crate::findings::findings;
 use crate::format;
-use crate::prose::Prose;
+use crate::prose::{Prose, in_words};
 use crate::table::Table;
 use crate::view::View;
 
@@ -55,7 +55,15 @@ pub(crate) fn story(comparison: &Comparison) -> Story {
         title: Prose::new().model(Role::A, &a).text(" against ").model(Role::B, &b),
         plain_title: format!("{a} against {b}"),
         answer: findings(view),
-        basis: [Some(basis(view)), windows(view), Some(limits(view))].into_iter().flatten().collect(),
+        basis: [
+            Some(basis(view)),
+            carried_in_words(view).map(|words| Prose::new().text(words)),
+            windows(view),
+            Some(limits(view)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
         sections: sections(view),
     }
 }
@@ -70,6 +78,7 @@ fn sections(view: View<'_>) -> Vec<Section> {
         sections::entropy(view),
         sections::confidence(view),
     ];
+    found.extend(sections::oracle(view));
     found.extend(sections::calibration(view));
     found.extend(sections::held_fixed(view));
     found.extend([methods::methods(view), methods::provenance(view)]);
@@ -113,12 +122,27 @@ fn basis(view: View<'_>) -> Prose {
         prose = prose.text(format!("{left_out} that only some of the models predicted are left out. "));
     }
     prose = prose.text(format!("{} Models: ", halves_in_words(view)));
-    for (index, model) in setup.models.iter().enumerate() {
-        let end = if index + 1 == setup.models.len() { "." } else { "; " };
+    let runs = view.runs().count();
+    for (index, model) in view.runs().enumerate() {
+        let end = if index + 1 == runs { "." } else { "; " };
         prose =
             prose.model(model.role, &view.label(model.role)).text(format!("{}{end}", size_in_words(model)));
     }
     prose
+}
+
+/// How values came to the tokens of a, where some model has others.
+pub(crate) fn carried_in_words(view: View<'_>) -> Option<String> {
+    let labels: Vec<String> = view.carried().map(|model| view.label(model.role)).collect();
+    let (has, its) = if labels.len() == 1 { ("has", "its") } else { ("have", "their") };
+    (!labels.is_empty()).then(|| {
+        format!(
+            "{} {has} other tokens than {}: {its} losses were spread evenly over the bytes of {its} own tokens and summed over those of {}, which keeps totals, and {its} entropies are means over characters. What {its} own tokens were guessed to be says nothing of others, so there is no accuracy and no reliability diagram; differences are given by the byte too.",
+            in_words(&labels),
+            view.label(Role::A),
+            view.label(Role::A),
+        )
+    })
 }
 
 /// ` (475.1 million parameters, 6.55 million of them not zero)`.

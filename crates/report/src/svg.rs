@@ -79,6 +79,19 @@ impl Svg {
         self.path(&data, class, dashes);
     }
 
+    /// A closed area.
+    pub(crate) fn area(&mut self, points: &[[f64; 2]], class: &str) {
+        let mut data = String::new();
+        for (index, [x, y]) in points.iter().enumerate() {
+            let command = if index == 0 { 'M' } else { 'L' };
+            let _ = write!(data, "{command}{} {}", number(*x), number(*y));
+        }
+        if points.len() > 2 {
+            data.push('Z');
+            self.path(&data, class, "");
+        }
+    }
+
     /// A path.
     fn path(&mut self, data: &str, class: &str, dashes: &str) {
         let dashes =

@@ -9,6 +9,7 @@ mod grid;
 mod groups;
 mod held_fixed;
 mod models;
+mod oracle;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ pub use grid::{Weighing, correlation, correlation_grid};
 pub use groups::{brackets_by_count, brackets_by_depth, brackets_by_token, categories};
 pub use held_fixed::{held_fixed, held_fixed_slopes};
 pub use models::{entropy, entropy_density, entropy_pairs, overall_models, overall_pairs, setup};
+pub use oracle::{oracle_bins, oracle_trend};
 
 /// Every table that the comparison has numbers for, in the order of the report.
 pub fn tables(comparison: &Comparison) -> Vec<Table> {
@@ -47,7 +49,8 @@ pub fn tables(comparison: &Comparison) -> Vec<Table> {
         let of_calibration = [calibration, calibration_deltas, calibration_confidence];
         tables.extend(of_calibration.map(|table| table(comparison)));
     }
-    let others = [entropy_pairs, reliability, held_fixed, held_fixed_slopes].map(|table| table(comparison));
+    let others = [entropy_pairs, oracle_bins, oracle_trend, reliability, held_fixed, held_fixed_slopes]
+        .map(|table| table(comparison));
     tables.extend(others.into_iter().filter(|table| !table.rows.is_empty()));
     tables
 }

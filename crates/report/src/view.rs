@@ -129,14 +129,29 @@ impl<'c> View<'c> {
 
     /// The run with this role.
     pub(crate) fn model(&self, role: Role) -> Option<&'c SetupModel> {
-        self.comparison.setup.models.iter().find(|model| model.role == role)
+        self.runs().find(|model| model.role == role)
+    }
+
+    /// Every run, the oracle's last.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = &'c SetupModel> + Clone + use<'c> {
+        self.comparison.setup.models.iter().chain(&self.comparison.setup.oracle)
+    }
+
+    /// The models with other tokens than a's, whose values were carried through the text.
+    pub(crate) fn carried(&self) -> impl Iterator<Item = &'c SetupModel> + use<'c> {
+        self.comparison.setup.models.iter().filter(|model| model.carried)
+    }
+
+    /// Whether a and b have different tokens.
+    pub(crate) fn tokens_differ(&self) -> bool {
+        self.carried().any(|model| model.role == Role::B)
     }
 
     /// The label of a role, with the role behind it where two models share a label.
     pub(crate) fn label(&self, role: Role) -> String {
         let Some(model) = self.model(role) else { return role.name().to_owned() };
         let label = model.label.trim();
-        let twins = self.comparison.setup.models.iter().filter(|other| other.label.trim() == label).count();
+        let twins = self.runs().filter(|other| other.label.trim() == label).count();
         match (label.is_empty(), twins) {
             (true, _) => role.name().to_owned(),
             (false, 1) => label.to_owned(),

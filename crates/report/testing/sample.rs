@@ -5,7 +5,8 @@
 use deltaloss_records::Role;
 use deltaloss_stats::{
     Brackets, Comparison, ConfidenceCell, ConfidenceRow, DeltaRow, EntropyDistribution, Estimate, Heatmap,
-    IntervalNote, ModelSummary, Overall, PairCorrelation, PairSummary, RESULTS_SCHEMA, Sections,
+    IntervalNote, ModelSummary, Oracle, OracleBin, OracleTrend, Overall, PairCorrelation, PairSummary,
+    RESULTS_SCHEMA, Sections,
 };
 
 #[path = "sample_halves.rs"]
@@ -15,7 +16,7 @@ mod setup;
 
 pub(crate) use self::halves::halves;
 use self::heatmap::heatmap;
-use self::setup::{reliability, setup};
+use self::setup::{oracle, reliability, setup};
 
 /// Role, label, mean loss, mean and median entropy, parameters, non-zero parameters.
 type Model = (Role, &'static str, f64, f64, f64, u64, u64);
@@ -120,6 +121,7 @@ fn sections() -> Sections {
         entropy_pairs: Vec::new(),
         confidence: CONFIDENCE.into_iter().map(confidence_row).collect(),
         reliability: MODELS.iter().map(reliability).collect(),
+        oracle: None,
         held_fixed: None,
     }
 }
@@ -337,7 +339,7 @@ fn summary(&(role, label, loss, mean, median, ..): &Model) -> ModelSummary {
         mean_loss_nats: Estimate::point(loss),
         bits_per_byte: Estimate::point(bits_per_byte(loss)),
         perplexity: Estimate::point(loss.exp()),
-        top1_accuracy: Estimate::point(0.62 - loss / 20.0),
+        top1_accuracy: Some(Estimate::point(0.62 - loss / 20.0)),
         mean_entropy_nats: Estimate::point(mean),
         median_entropy_nats: Estimate::point(median),
     }
@@ -355,10 +357,55 @@ fn pair(first: Role, second: Role, delta: f64, tokens: f64, documents: f64) -> P
         second,
         mean_delta_nats: Estimate::point(delta),
         mean_delta_test: None,
+        delta_nats_per_byte: Some(Estimate::point(delta * 870_144.0 / 2_714_849.0)),
         first_wins_tokens: Estimate::point(tokens),
         first_wins_documents: Estimate::point(documents),
         equivalence: None,
     }
+}
+
+/// Δ by the oracle's entropy as in the post: [mean entropy, Δ, Δ of the placebo] of each bin.
+const ORACLE: [[f64; 3]; 9] = [
+    [0.0, -0.055, 0.004],
+    [0.02, -0.05, -0.002],
+    [0.11, -0.041, 0.001],
+    [0.38, -0.024, 0.003],
+    [0.8, -0.008, -0.001],
+    [1.3, 0.018, 0.002],
+    [2.0, 0.06, 0.004],
+    [3.0, 0.11, -0.003],
+    [6.0, 0.13, 0.012],
+];
+
+/// Gives a comparison an oracle.
+fn add_oracle(comparison: &mut Comparison) {
+    comparison.setup.oracle = Some(oracle());
+    let bins = ORACLE.iter().enumerate().map(|(index, &[entropy, delta, placebo])| {
+        let name = (index + 1).to_string();
+        let tokens = 870_144 / ORACLE.len() as u64;
+        let mut row = delta_row((&name, tokens, 0.2 + entropy, 0.2 + entropy + delta, placebo));
+        row.delta_nats = row
+            .delta_nats
+            .map(|delta| Estimate { interval: Some([delta.value - 0.012, delta.value + 0.012]), ..delta });
+        OracleBin { up_to_nats: entropy * 1.3, mean_entropy_nats: entropy, row }
+    });
+    let trend = |slope: f64| OracleTrend {
+        slope: Estimate { interval: Some([slope - 0.004, slope + 0.004]), ..Estimate::point(slope) },
+        slope_test: None,
+        intercept_nats: Estimate::point(-0.9 * slope),
+        crossing_nats: Some(Estimate::point(0.9)),
+    };
+    comparison.all.oracle = Some(Oracle {
+        label: "gpt-oss-20b".into(),
+        tokens: 870_144,
+        without_value: 1_203,
+        bins: bins.collect(),
+        crossings_nats: vec![0.954],
+        trend: Some(trend(0.041)),
+        placebo_trend: Some(trend(0.001)),
+        slope_difference: Some(Estimate::point(0.04)),
+        slope_difference_test: None,
+    });
 }
 
 fn delta_row((name, tokens, loss_b, loss_a, placebo): (&str, u64, f64, f64, f64)) -> DeltaRow {

@@ -15,6 +15,7 @@ pub(crate) fn halves() -> Comparison {
     for model in &mut comparison.setup.models {
         model.run.temperature = model.run.temperature.or(Some(1.05));
     }
+    super::add_oracle(&mut comparison);
     let all = comparison.all.clone();
     let on = |factor: f64| ByHalf {
         all: sections(&all, 0.0, factor, 4_982),
@@ -68,6 +69,16 @@ fn sections(all: &Sections, shift: f64, factor: f64, documents: u64) -> Sections
     for row in found.categories.iter_mut().chain(groups.into_iter().flatten()) {
         row.delta_nats.iter_mut().for_each(change);
         fill(row, ours.mean_delta_nats.value);
+    }
+    if let Some(oracle) = &mut found.oracle {
+        for bin in &mut oracle.bins {
+            bin.row.delta_nats.iter_mut().for_each(change);
+            fill(&mut bin.row, ours.mean_delta_nats.value);
+        }
+        for trend in [&mut oracle.trend, &mut oracle.placebo_trend].into_iter().flatten() {
+            trend.slope.value *= factor;
+            trend.slope_test = test(Some(trend.slope));
+        }
     }
     for row in &mut found.confidence {
         for cell in [&mut row.a_confident, &mut row.b_confident] {

@@ -89,7 +89,7 @@ impl CorrelationSums {
     }
 
     /// Computes analysis 2 of a set of documents, the `part`-th: (a, b) first, then the pairs with the benchmark, with the
-    /// placebo, with the oracle.
+    /// placebo.
     pub(crate) fn finish(
         &self,
         half: Option<Split>,

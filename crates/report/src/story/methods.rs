@@ -90,11 +90,11 @@ fn window_in_words(model: &SetupModel) -> String {
 
 pub(super) fn provenance(view: View<'_>) -> Section {
     let comparison = view.comparison;
-    let runs = &comparison.setup.models;
+    let runs: Vec<&SetupModel> = view.runs().collect();
     let (mut shared, mut own) = (Vec::new(), Vec::new());
     for (name, fact) in FACTS {
         let mut row = vec![Cell::Text(name.to_owned())];
-        let cells: Vec<Cell> = runs.iter().map(fact).collect();
+        let cells: Vec<Cell> = runs.iter().map(|run| fact(run)).collect();
         let same =
             runs.len() > 1 && cells.windows(2).all(|pair| matches!(pair, [one, other] if one == other));
         row.extend(cells.into_iter().take(if same { 1 } else { usize::MAX }));

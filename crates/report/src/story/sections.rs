@@ -40,10 +40,7 @@ fn placebo_defined(view: View<'_>) -> Prose {
 
 pub(super) fn setup(view: View<'_>) -> Section {
     let roles: Vec<Prose> = view
-        .comparison
-        .setup
-        .models
-        .iter()
+        .runs()
         .map(|model| {
             Prose::new()
                 .model(model.role, &view.label(model.role))
@@ -188,6 +185,39 @@ pub(super) fn confidence(view: View<'_>) -> Section {
     blocks.push(Block::Table(table));
     blocks.push(legend(view.lead().confidence.iter().any(|row| row.a_confident.delta_test.is_some())));
     Section { id: "confidence", title: "Confidence", blocks }
+}
+
+/// ΔLoss by a stronger model's entropy; nothing without one.
+pub(super) fn oracle(view: View<'_>) -> Option<Section> {
+    let found = view.lead().oracle.as_ref()?;
+    let mut words = Prose::new()
+        .text("How hard is a token for a better model? Each token has the mean entropy, over its characters, that ")
+        .model(Role::Oracle, &view.label(Role::Oracle))
+        .text(format!(
+            " gave them, as scored: {} have one",
+            format::counted(found.tokens, "token", "tokens")
+        ));
+    words = words.text(match found.without_value {
+        0 => ", which are all.".to_owned(),
+        without => {
+            format!(", and {} that its own tokens do not cover are left out here.", format::count(without))
+        }
+    });
+    let mut blocks = vec![Block::Paragraph(words.text(
+        " A low entropy means that little but the one token could follow; a high one that many could. Sharpness alone makes a model win on the one side and lose on the other, so read this beside the calibrated numbers (in results.json and the CSV files).",
+    ))];
+    let bins = tables::oracle_bins(view.comparison);
+    if let Some(figure) = figures::oracle(view.comparison) {
+        let caption = delta_defined(view)
+            .then(placebo_defined(view))
+            .text("A mark is a bin, at the mean entropy of its tokens; the shade has the colour of the model that is better there.");
+        blocks.push(Block::Figure(figure, caption, vec![bins.clone()]));
+    }
+    let trend = tables::oracle_trend(view.comparison);
+    let tests = found.bins.iter().any(|bin| bin.row.delta_test.is_some());
+    blocks.extend([trend, bins].into_iter().filter(|table| !table.rows.is_empty()).map(Block::Table));
+    blocks.push(legend(tests));
+    Some(Section { id: "oracle", title: "Oracle entropy", blocks })
 }
 
 /// What the marks of the tables above say.

@@ -4,7 +4,7 @@ use deltaloss_records::Role;
 use deltaloss_stats::{Comparison, DeltaRow, Sections};
 
 use super::of_sets;
-use crate::format::NumberFormat::{Delta, Nats, Probability, Share};
+use crate::format::NumberFormat::{Delta, Nats, Probability, Share, Significant};
 use crate::table::{Cell, Column, Kind, Table};
 use crate::view::{View, delta_of, row_named, value};
 
@@ -37,12 +37,13 @@ pub fn brackets_by_depth(comparison: &Comparison) -> Table {
 }
 
 /// What of a table of groups the page has room for.
-struct OnPage {
-    placebo: bool,
-    difference: bool,
-    excess: bool,
-    share: bool,
-    tests: bool,
+pub(super) struct OnPage {
+    pub(super) placebo: bool,
+    pub(super) discovery: bool,
+    pub(super) difference: bool,
+    pub(super) excess: bool,
+    pub(super) share: bool,
+    pub(super) tests: bool,
 }
 
 fn delta_table(
@@ -58,6 +59,7 @@ fn delta_table(
     let of_categories = name == "categories";
     let on_page = OnPage {
         placebo: view.has_placebo(),
+        discovery: view.beside().is_some(),
         difference: rows.iter().any(|row| row.difference_nats.is_some()),
         excess: of_categories && rows.iter().any(|row| row.excess_nats.is_some()),
         share: of_categories,
@@ -71,7 +73,7 @@ fn delta_table(
             view.label(Role::B)
         ));
     }
-    if view.beside().is_some() {
+    if on_page.discovery {
         caption.push_str(" The discovery half’s Δ is given without its interval and mark.");
     }
     if on_page.excess {
@@ -83,7 +85,8 @@ fn delta_table(
     of_sets(view, name, caption, columns(view, first, &on_page), rows)
 }
 
-fn columns(view: View<'_>, first: Column, on_page: &OnPage) -> Vec<Column> {
+/// The columns of a table of groups, that of the groups' names first.
+pub(super) fn columns(view: View<'_>, first: Column, on_page: &OnPage) -> Vec<Column> {
     let (a, b) = (view.short_label(Role::A), view.short_label(Role::B));
     vec![
         first,
@@ -93,10 +96,13 @@ fn columns(view: View<'_>, first: Column, on_page: &OnPage) -> Vec<Column> {
         Column::new("loss_a_nats", format!("Loss, {a}"), Kind::Estimate(Nats)).only_in_file(),
         Column::new("loss_b_nats", format!("Loss, {b}"), Kind::Estimate(Nats)).only_in_file(),
         Column::new("delta_nats", "Δ (nats)", Kind::Tested(Delta)),
+        Column::new("bytes", "Bytes", Kind::Count).only_in_file(),
+        Column::new("delta_nats_per_byte", "Δ a byte (nats)", Kind::Estimate(Significant))
+            .on_page_if(view.tokens_differ()),
         Column::new("q", "q", Kind::Number(Probability)).only_on_page().on_page_if(on_page.tests),
         Column::new("discovery", "Δ, discovery half", Kind::Number(Delta))
             .only_on_page()
-            .on_page_if(view.beside().is_some()),
+            .on_page_if(on_page.discovery),
         Column::new("placebo", "Placebo Δ", Kind::Number(Delta)).only_on_page().on_page_if(on_page.placebo),
         Column::new("placebo_delta_nats", "Placebo Δ (nats)", Kind::Tested(Delta)).only_in_file(),
         Column::new("difference_nats", "Δ − placebo Δ", Kind::Tested(Delta)).on_page_if(on_page.difference),
@@ -108,7 +114,8 @@ fn columns(view: View<'_>, first: Column, on_page: &OnPage) -> Vec<Column> {
     ]
 }
 
-fn delta_cells(row: &DeltaRow, discovery: Option<&[DeltaRow]>) -> Vec<Cell> {
+/// The cells of a row, with the discovery half's rows where they stand beside it.
+pub(super) fn delta_cells(row: &DeltaRow, discovery: Option<&[DeltaRow]>) -> Vec<Cell> {
     vec![
         Cell::Text(row.name.clone()),
         Cell::Count(Some(row.tokens)),
@@ -117,6 +124,8 @@ fn delta_cells(row: &DeltaRow, discovery: Option<&[DeltaRow]>) -> Vec<Cell> {
         Cell::estimate(row.loss_a_nats),
         Cell::estimate(row.loss_b_nats),
         Cell::Tested(row.delta_nats, row.delta_test),
+        Cell::Count(Some(row.bytes)),
+        Cell::estimate(row.delta_nats_per_byte),
         Cell::Number(row.delta_test.map(|test| test.q_value)),
         Cell::Number(discovery.and_then(|rows| row_named(rows, &row.name)).and_then(delta_of)),
         Cell::Number(value(row.placebo_delta_nats)),

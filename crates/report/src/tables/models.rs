@@ -45,7 +45,7 @@ pub fn setup(comparison: &Comparison) -> Table {
         number("elapsed_seconds", "Elapsed (s)", Significant).only_in_file(),
         number("tokens_per_second", "Tokens a second", Significant).only_in_file(),
     ];
-    let rows = comparison.setup.models.iter().map(setup_row).collect();
+    let rows = View::new(comparison).runs().map(setup_row).collect();
     let caption = "The models, as they were scored. Temperature: what their logits are best divided by, fitted on the discovery half.".into();
     Table { name: "setup", caption, columns, rows, more_rows: Vec::new(), is_data: true }
 }
