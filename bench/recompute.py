@@ -189,6 +189,12 @@ def mean(rows, column):
     return Stat.ratio(by_document.sum(), by_document.size())
 
 
+def per_byte(rows, column):
+    """A column's sum over the bytes of the rows."""
+    by_document = rows.groupby("document")
+    return Stat.ratio(by_document[column].sum(), by_document.bytes.sum())
+
+
 def share_of_gap(rows, everything, column):
     """The part of the summed column that some rows make."""
     total = everything.groupby("document")[column].sum()
@@ -235,8 +241,9 @@ def overall(part, path, found):
         perplexity = np.exp(loss_stat.value)
         # The delta method: exp's slope is exp.
         checker.estimate((*at, "perplexity"), Stat(perplexity, perplexity * loss_stat.influence, loss_stat.documents))
-        hits = rows.assign(hit=rows[f"rank_{role}"] == 0)
-        checker.estimate((*at, "top1_accuracy"), mean(hits, "hit"))
+        # A model with other tokens than a's has guessed at none of these rows.
+        rank = rows.get(f"rank_{role}")
+        checker.estimate((*at, "top1_accuracy"), None if rank is None else mean(rows.assign(hit=rank == 0), "hit"))
         checker.estimate((*at, "mean_entropy_nats"), mean(rows, entropy))
         median(checker, (*at, "median_entropy_nats"), rows, entropy)
     pairs = [("a", "b"), ("placebo", "b")][: 1 + part.placebo]
@@ -251,6 +258,7 @@ def overall(part, path, found):
         wins.append((delta, tokens, documents))
         checker.estimate((*at, "mean_delta_nats"), delta)
         checker.tests({(*at, "mean_delta_test"): delta})
+        checker.estimate((*at, "delta_nats_per_byte"), per_byte(own, "delta"))
         checker.estimate((*at, "first_wins_tokens"), tokens)
         checker.estimate((*at, "first_wins_documents"), documents)
         equivalence(checker, (*at, "equivalence"), delta, found["pairs"][index]["equivalence"])
@@ -394,10 +402,12 @@ def delta_rows(part, path, found, groups):
     for index, name in enumerate(names):
         at, own = (*path, index), groups.get(name, rows[:0])
         checker.number((*at, "tokens"), len(own))
+        checker.number((*at, "bytes"), own.bytes.sum())
         checker.number((*at, "vocabulary_entries"), own.token.nunique())
         checker.number((*at, "documents"), own.document.nunique())
         checker.estimate((*at, "loss_a_nats"), mean(own, "loss_a"))
         checker.estimate((*at, "loss_b_nats"), mean(own, "loss_b"))
+        checker.estimate((*at, "delta_nats_per_byte"), per_byte(own, "delta"))
         columns = {}
         for prefix in ["", "placebo_"]:
             delta = mean(own, pairs[prefix]) if prefix in pairs else None
@@ -648,7 +658,10 @@ def t_estimate(checker, path, stat):
 
 def reliability(part, path, found):
     """Fifteen bins of the likeliest entry's probability; as in the results, a bin's sign is that of the whole corpus."""
-    for index, role in enumerate(part.roles):
+    guessed = [role for role in part.roles if f"top_token_{role}" in part.rows]
+    if [model["role"] for model in found] != guessed:
+        part.checker.problem(path, f"has {len(found)} models, recomputed {guessed}")
+    for index, role in enumerate(guessed):
         for name, column in [("as_scored", f"top_probability_{role}"), ("calibrated", f"top_probability_calibrated_{role}")]:
             at = (*path, index, name)
             if column not in part.rows:
@@ -673,6 +686,69 @@ def diagram(checker, path, rows, probability, hit):
         checker.estimate((*at, "gap"), mean(rows.assign(gap=gap)[own], "gap"))
 
 
+def oracle(part, path, found):
+    """Bins of equal count by the oracle's entropy, and the line through all tokens. Null where there is no oracle."""
+    checker = part.checker
+    if "entropy_oracle" not in part.rows:
+        return checker.number(path, None)
+    rows = part.rows[part.rows.entropy_oracle.notna()]
+    checker.number((*path, "tokens"), len(rows))
+    checker.number((*path, "without_value"), len(part.rows) - len(rows))
+    # As the results say, with many tokens entropies are told apart by the upper 20 bits of their floats (which order
+    # positive numbers as the numbers do); a bin ends with the last token that has the value of its last rank.
+    upper, below = rows.entropy_oracle.astype(np.float32).to_numpy().view(np.uint32), 12 if len(rows) > 1 << 18 else 0
+    kept = upper >> below
+    ends = np.unique(np.sort(kept)[[-(-k * len(kept) // 20) - 1 for k in range(1, 21) if k * len(kept) > 0]])
+    of_bin = pd.Series(np.searchsorted(ends, kept) + 1, index=rows.index)
+    groups = {str(index): own for index, own in rows.groupby(of_bin)}
+    delta_rows(part, (*path, "bins"), found["bins"], groups)
+    points = []
+    for index, row in enumerate(found["bins"]):
+        own, at = groups[row["name"]], (*path, "bins", index)
+        largest = np.uint32((int(ends[int(row["name"]) - 1]) << below) | ((1 << below) - 1)).view(np.float32)
+        checker.number((*at, "up_to_nats"), float(largest))
+        points.append((own.entropy_oracle.mean(), own.delta.mean()))
+        checker.number((*at, "mean_entropy_nats"), points[-1][0])
+    crossings = [
+        left + (right - left) * before / (before - after)
+        for (left, before), (right, after) in zip(points, points[1:])
+        if (before < 0 <= after) or (before > 0 >= after)
+    ]
+    if len(crossings) != len(found["crossings_nats"]):
+        checker.problem((*path, "crossings_nats"), f"are {found['crossings_nats']}, recomputed {crossings}")
+    for index, crossing in enumerate(crossings):
+        checker.number((*path, "crossings_nats", index), crossing)
+    slope = trend(checker, (*path, "trend"), rows, "delta")
+    placebo = trend(checker, (*path, "placebo_trend"), rows, "delta_placebo") if part.placebo else None
+    if placebo is None:
+        checker.number((*path, "placebo_trend"), None)
+    checker.estimate((*path, "slope_difference"), less(slope, placebo))
+    checker.tests({(*path, "slope_difference_test"): less(slope, placebo)})
+
+
+def trend(checker, path, rows, column):
+    """Least squares of a column on the oracle's entropy; gives the slope."""
+    x, y = rows.entropy_oracle - rows.entropy_oracle.mean(), rows[column]
+    if not x.std() > 0:
+        return checker.number(path, None)
+    value = (x * y).sum() / (x * x).sum()
+    intercept = y.mean() - value * rows.entropy_oracle.mean()
+    residual = y - y.mean() - value * x
+    influence = (x * residual).groupby(rows.document).sum() / (x * x).sum()
+    slope = Stat(value, influence, len(influence))
+    checker.estimate((*path, "slope"), slope)
+    checker.tests({(*path, "slope_test"): slope})
+    # Their intervals are resampled; they carry no standard error.
+    checker.number((*path, "intercept_nats", "value"), intercept)
+    checker.number((*path, "intercept_nats", "standard_error"), None)
+    if value == 0:
+        checker.number((*path, "crossing_nats"), None)
+    else:
+        checker.number((*path, "crossing_nats", "value"), -intercept / value)
+        checker.number((*path, "crossing_nats", "standard_error"), None)
+    return slope
+
+
 SECTIONS = {
     "overall": overall,
     "correlation": correlation,
@@ -681,6 +757,7 @@ SECTIONS = {
     "entropy": entropy,
     "entropy_pairs": entropy_pairs,
     "confidence": confidence,
+    "oracle": oracle,
     "held_fixed": held_fixed,
     "reliability": reliability,
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use deltaloss_corpus::{Corpus, CorpusOptions, CorpusSource};
 use deltaloss_lm::{Progress, ScoreOptions};
-use deltaloss_records::{Basis, FolderKind, Role, StagedFolder};
+use deltaloss_records::{Basis, FolderKind, Role, StagedFolder, TokenForm};
 use deltaloss_stats::Comparison;
 
 use crate::compare::{CompareOptions, write_comparison};
@@ -49,7 +49,8 @@ pub fn demo(
     for (role, name) in CAST {
         let mut scorer = open_scorer(&format!("builtin:{name}"), None)?;
         let run = folder.path().join("runs").join(name);
-        score_to_folder(&mut scorer, &corpus, &ScoreOptions::default(), &run, false, &mut |p| {
+        let to = (run.as_path(), TokenForm::Full);
+        score_to_folder(&mut scorer, &corpus, &ScoreOptions::default(), to, false, &mut |p| {
             progress(name, p)
         })?;
         runs.push((role, run, None));

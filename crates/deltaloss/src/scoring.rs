@@ -7,7 +7,7 @@ use deltaloss_kernels::Isa;
 use deltaloss_lm::{
     LmError, ModelFiles, NativeModel, NativeScorer, Progress, ScoreOptions, Scorer, Tokenizer, score,
 };
-use deltaloss_records::{RunInfo, RunWriter};
+use deltaloss_records::{RunInfo, RunWriter, TokenForm};
 
 use crate::bundled;
 use crate::error::Error;
@@ -92,8 +92,8 @@ pub fn find_tokenizer(files: &ModelFiles, name: &str) -> Result<Tokenizer, Error
     })
 }
 
-/// Scores a corpus and writes the run to `out`, which appears when it is complete. `progress` returns whether to go
-/// on.
+/// Scores a corpus and writes the run to `out`, which appears when it is complete, its tokens in a form. `progress` returns
+/// whether to go on.
 ///
 /// # Errors
 /// `out` is taken (and `overwrite` is off, or it is no run), or scoring fails; then nothing is left behind.
@@ -101,11 +101,11 @@ pub fn score_to_folder(
     scorer: &mut dyn Scorer,
     corpus: &Corpus,
     options: &ScoreOptions,
-    out: &Path,
+    (out, form): (&Path, TokenForm),
     overwrite: bool,
     progress: &mut dyn FnMut(Progress) -> bool,
 ) -> Result<RunInfo, Error> {
-    let mut writer = RunWriter::create(out, overwrite)?;
+    let mut writer = RunWriter::create(out, overwrite)?.with_form(form);
     let run = score(scorer, corpus, options, &mut writer, progress)?;
     writer.finish(&run)?;
     Ok(run)

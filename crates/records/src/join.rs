@@ -49,7 +49,9 @@ struct Source {
 impl Source {
     fn joined(&self, (loss, entropy, calibrated, guesses): RowsOfModel) -> JoinedModel {
         let (role, label, run) = (self.role, self.label.clone(), self.reader.info.clone());
-        JoinedModel { role, label, run, loss, entropy, calibrated, guesses }
+        let carried = self.carried == Some(true);
+        let guesses = guesses.filter(|_| self.reader.has_guesses);
+        JoinedModel { role, label, run, carried, loss, entropy, calibrated, guesses }
     }
 }
 

@@ -83,14 +83,16 @@ pub struct JoinedModel {
     pub label: String,
     /// The run's provenance.
     pub run: RunInfo,
+    /// Whether the run has other tokens than run a, so that its losses were carried by bytes and its entropies by characters.
+    pub carried: bool,
     /// Loss of each row's token, nats.
     pub loss: Vec<f32>,
     /// Entropy of the distribution each row's token was drawn from, nats.
     pub entropy: Vec<f32>,
     /// Loss and entropy at the run's temperature, where it was fitted.
     pub calibrated: Option<CalibratedLosses>,
-    /// What the model ranked where; nothing where the run has other tokens than run a, from which loss (by bytes) and
-    /// entropy (by characters) were carried: a guess at one token says nothing of another.
+    /// What the model ranked where; nothing where the run has none, or other tokens than run a: a guess at one token says
+    /// nothing of another.
     pub guesses: Option<Guesses>,
 }
 

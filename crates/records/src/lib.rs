@@ -31,4 +31,4 @@ pub use run_info::{
 };
 pub use staged::{FolderKind, StagedFolder, abandon_staged_folders};
 pub use table::{CalibratedColumns, ScoreColumns, TokenColumns};
-pub use write::{MemorySink, RunWriter, Sink};
+pub use write::{MemorySink, RunWriter, Sink, TokenForm};

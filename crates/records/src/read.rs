@@ -15,7 +15,7 @@ use crate::error::RecordsError;
 use crate::reader::RunReader;
 use crate::record::{CalibratedScore, DocumentRecord, TokenRecord, TokenScore};
 use crate::run_info::{RUN_SCHEMA, RunInfo};
-use crate::table::{CALIBRATED, TokenColumns};
+use crate::table::{CALIBRATED, GUESSES, TokenColumns};
 
 /// A `run.json` has some thousand bytes.
 const LARGEST_INFO: u64 = 16 << 20;
@@ -97,20 +97,24 @@ pub(crate) fn token_files(folder: &Path) -> Result<Vec<PathBuf>, RecordsError> {
     Ok(files)
 }
 
-/// Decodes the rows of a batch of a run that has a temperature or none.
+/// Decodes the rows of a batch of a run that has a temperature or none, and guesses or none; what it has not is zero.
 pub(crate) fn append(
     batch: &RecordBatch,
     path: &Path,
-    has_temperature: bool,
+    (has_temperature, has_guesses): (bool, bool),
     columns: &mut TokenColumns,
 ) -> Result<(), RecordsError> {
     let u32s = |name| integers(batch, name, path);
     let f32s = |name| floats(batch, name, path);
     let (document, position, token) = (u32s("document")?, u32s("position")?, u32s("token")?);
     let (byte_start, byte_end) = (u32s("byte_start")?, u32s("byte_end")?);
-    let (loss, entropy, rank) = (f32s("loss")?, f32s("entropy")?, u32s("rank")?);
-    let (top_token, top_probability) = (u32s("top_token")?, f32s("top_probability")?);
-    let calibrated = calibrated_columns(batch, path, has_temperature)?;
+    let (loss, entropy) = (f32s("loss")?, f32s("entropy")?);
+    let [rank_name, token_name, probability_name] = GUESSES;
+    let guesses = match has_guesses {
+        true => Some((u32s(rank_name)?, u32s(token_name)?, f32s(probability_name)?)),
+        false => None,
+    };
+    let calibrated = calibrated_columns(batch, path, has_temperature, has_guesses)?;
     for i in 0..batch.num_rows() {
         columns.push(TokenRecord {
             document: document[i],
@@ -121,13 +125,13 @@ pub(crate) fn append(
             score: TokenScore {
                 loss_nats: loss[i],
                 entropy_nats: entropy[i],
-                rank: rank[i],
-                top_token: top_token[i],
-                top_probability: top_probability[i],
-                calibrated: calibrated.map(|[loss, entropy, top_probability]| CalibratedScore {
+                rank: guesses.map_or(0, |(rank, ..)| rank[i]),
+                top_token: guesses.map_or(0, |(_, top_token, _)| top_token[i]),
+                top_probability: guesses.map_or(0.0, |(.., top_probability)| top_probability[i]),
+                calibrated: calibrated.map(|(loss, entropy, top_probability)| CalibratedScore {
                     loss_nats: loss[i],
                     entropy_nats: entropy[i],
-                    top_probability: top_probability[i],
+                    top_probability: top_probability.map_or(0.0, |column| column[i]),
                 }),
             },
         });
@@ -135,16 +139,21 @@ pub(crate) fn append(
     Ok(())
 }
 
+/// Loss, entropy and, where the run has guesses, top probability at its temperature.
+type CalibratedSlices<'a> = (&'a [f32], &'a [f32], Option<&'a [f32]>);
+
 /// The columns at the run's temperature: present exactly where `run.json` has one.
 fn calibrated_columns<'a>(
     batch: &'a RecordBatch,
     path: &Path,
     has_temperature: bool,
-) -> Result<Option<[&'a [f32]; 3]>, RecordsError> {
+    has_guesses: bool,
+) -> Result<Option<CalibratedSlices<'a>>, RecordsError> {
     if has_temperature {
         let [loss, entropy, top_probability] = CALIBRATED;
         let column = |name| floats(batch, name, path);
-        return Ok(Some([column(loss)?, column(entropy)?, column(top_probability)?]));
+        let top_probability = has_guesses.then(|| column(top_probability)).transpose()?;
+        return Ok(Some((column(loss)?, column(entropy)?, top_probability)));
     }
     match CALIBRATED.into_iter().find(|name| batch.column_by_name(name).is_some()) {
         None => Ok(None),
@@ -272,6 +281,18 @@ pub(crate) fn append_documents(
         });
     }
     Ok(())
+}
+
+/// Whether a token table has rank, top token and top probability; one that has only some is damaged, which shows when it
+/// is read.
+pub(crate) fn has_guesses(path: &Path) -> Result<bool, RecordsError> {
+    let file = File::open(path).map_err(RecordsError::io(path, "open it"))?;
+    guarded(path, || {
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)?;
+        let schema = builder.schema();
+        Ok(GUESSES.iter().any(|name| schema.field_with_name(name).is_ok()))
+    })
 }
 
 /// How many rows a Parquet file says it has.

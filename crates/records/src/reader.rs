@@ -7,8 +7,8 @@ use arrow_array::RecordBatch;
 
 use crate::error::RecordsError;
 use crate::read::{
-    DOCUMENT_BATCH_ROWS, TOKEN_BATCH_ROWS, append, append_documents, batches, check, read_info, row_count,
-    token_files,
+    DOCUMENT_BATCH_ROWS, TOKEN_BATCH_ROWS, append, append_documents, batches, check, has_guesses, read_info,
+    row_count, token_files,
 };
 use crate::record::{DocumentRecord, TokenRecord};
 use crate::run_info::RunInfo;
@@ -22,6 +22,8 @@ pub(crate) struct RunReader {
     pub(crate) info: RunInfo,
     /// Documents of the run.
     pub(crate) documents: usize,
+    /// Whether its token table has rank, top token and top probability; without, its records have zeros there.
+    pub(crate) has_guesses: bool,
     document_batches: Batches,
     /// Documents read and not yet handed on.
     waiting: VecDeque<DocumentRecord>,
@@ -49,14 +51,20 @@ impl RunReader {
         let info = read_info(folder)?;
         let path = folder.join("documents.parquet");
         let documents = row_count(&path)?;
+        let token_files = token_files(folder)?;
+        let has_guesses = match token_files.first() {
+            Some(path) => has_guesses(path)?,
+            None => true,
+        };
         Ok(RunReader {
             folder: folder.to_owned(),
             info,
             documents,
+            has_guesses,
             document_batches: Box::new(batches(&path, &[], DOCUMENT_BATCH_ROWS)?),
             waiting: VecDeque::new(),
             handed_on: 0,
-            token_files: token_files(folder)?.into(),
+            token_files: token_files.into(),
             token_batches: None,
             rows: TokenColumns::default(),
             next_row: 0,
@@ -148,7 +156,8 @@ impl RunReader {
                 Some(batch) => {
                     self.rows.clear();
                     self.next_row = 0;
-                    append(&batch?, path, self.info.temperature.is_some(), &mut self.rows)?;
+                    let has = (self.info.temperature.is_some(), self.has_guesses);
+                    append(&batch?, path, has, &mut self.rows)?;
                 }
                 None if self.token_files.is_empty() => return Ok(false),
                 None => self.token_batches = None,

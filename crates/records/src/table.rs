@@ -58,6 +58,9 @@ pub(crate) const PLACE: [&str; 5] = ["document", "position", "token", "byte_star
 /// Names of a model's columns.
 pub(crate) const SCORES: [&str; 5] = ["loss", "entropy", "rank", "top_token", "top_probability"];
 
+/// Those of [`SCORES`] that a table may lack, all together.
+pub(crate) const GUESSES: [&str; 3] = ["rank", "top_token", "top_probability"];
+
 /// Names of a model's columns at its run's temperature, in the order of [`CalibratedColumns`].
 pub(crate) const CALIBRATED: [&str; 3] =
     ["loss_calibrated", "entropy_calibrated", "top_probability_calibrated"];
@@ -162,14 +165,18 @@ impl TokenColumns {
     }
 
     /// The rows as an Arrow batch of [`token_schema`].
-    pub(crate) fn to_batch(&self) -> Result<RecordBatch, ArrowError> {
+    pub(crate) fn to_batch(&self, guesses: bool) -> Result<RecordBatch, ArrowError> {
         let mut columns =
             place_arrays([&self.document, &self.position, &self.token, &self.byte_start, &self.byte_end]);
         let s = &self.scores;
-        columns.extend(score_arrays(&s.loss, &s.entropy, &s.rank, &s.top_token, &s.top_probability));
-        columns
-            .extend(s.calibrated.iter().flat_map(|calibrated| calibrated.arrays(0..calibrated.loss.len())));
-        RecordBatch::try_new(Arc::new(token_schema(s.calibrated.is_some())), columns)
+        let scores = score_arrays(&s.loss, &s.entropy, &s.rank, &s.top_token, &s.top_probability);
+        let kept = |name: &str| guesses || !GUESSES.contains(&name);
+        columns.extend(SCORES.iter().zip(scores).filter(|(name, _)| kept(name)).map(|(_, array)| array));
+        let calibrated =
+            s.calibrated.iter().flat_map(|calibrated| calibrated.arrays(0..calibrated.loss.len()));
+        // The last is a guess's probability.
+        columns.extend(calibrated.take(if guesses { CALIBRATED.len() } else { CALIBRATED.len() - 1 }));
+        RecordBatch::try_new(Arc::new(token_schema(s.calibrated.is_some(), guesses)), columns)
     }
 }
 
@@ -196,13 +203,15 @@ pub(crate) fn place_fields() -> Vec<Field> {
     PLACE.iter().map(|name| Field::new(*name, DataType::UInt32, false)).collect()
 }
 
-/// The schema of `tokens.parquet`.
-pub(crate) fn token_schema(calibrated: bool) -> Schema {
+/// The schema of `tokens.parquet`, with or without the columns at a temperature and the guesses.
+pub(crate) fn token_schema(calibrated: bool, guesses: bool) -> Schema {
     let types = [DataType::Float32, DataType::Float32, DataType::UInt32, DataType::UInt32, DataType::Float32];
     let mut fields = place_fields();
-    fields.extend(SCORES.iter().zip(types).map(|(name, kind)| Field::new(*name, kind, false)));
+    let scores = SCORES.iter().zip(types).filter(|(name, _)| guesses || !GUESSES.contains(name));
+    fields.extend(scores.map(|(name, kind)| Field::new(*name, kind, false)));
     if calibrated {
-        fields.extend(CALIBRATED.map(|name| Field::new(name, DataType::Float32, false)));
+        let names = CALIBRATED.iter().take(if guesses { CALIBRATED.len() } else { CALIBRATED.len() - 1 });
+        fields.extend(names.map(|name| Field::new(*name, DataType::Float32, false)));
     }
     Schema::new(fields)
 }

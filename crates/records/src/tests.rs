@@ -15,6 +15,7 @@ use crate::write::Table;
 use crate::*;
 
 mod calibrated;
+mod carried;
 
 fn info(tokenizer: &str) -> RunInfo {
     RunInfo {

@@ -6,15 +6,17 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, BooleanArray, RecordBatch, StringArray, UInt32Array};
 use arrow_schema::{ArrowError, Schema};
+use half::f16;
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::WriterProperties;
+use parquet::schema::types::ColumnPath;
 
 use crate::error::RecordsError;
-use crate::record::{DocumentRecord, TokenRecord};
+use crate::record::{CalibratedScore, DocumentRecord, TokenRecord, TokenScore};
 use crate::run_info::RunInfo;
 use crate::staged::{FolderKind, StagedFolder};
-use crate::table::{TokenColumns, document_schema, token_schema};
+use crate::table::{CALIBRATED, TokenColumns, document_schema, token_schema};
 
 /// Rows buffered before they are encoded, and rows of a row group: small enough that a reader can pick out a few
 /// documents, large enough to compress.
@@ -51,12 +53,72 @@ impl Sink for MemorySink {
     }
 }
 
+/// How a run's token table is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TokenForm {
+    /// All columns, as they are.
+    #[default]
+    Full,
+    /// Without rank, top token and top probability, and with losses and entropies rounded to half precision (11 bits): some five
+    /// bytes a token, for a run that only its losses and entropies are wanted of, as of an oracle's.
+    Compact,
+}
+
+/// How a file of a run is encoded.
+fn properties(form: TokenForm) -> WriterProperties {
+    let builder = WriterProperties::builder()
+        .set_max_row_group_row_count(Some(BATCH_ROWS))
+        .set_created_by(concat!("deltaloss ", env!("CARGO_PKG_VERSION")).to_owned());
+    match form {
+        TokenForm::Full => builder.set_compression(Compression::ZSTD(ZstdLevel::default())).build(),
+        TokenForm::Compact => {
+            let ascending = ["document", "position", "byte_start", "byte_end"];
+            let (floats, [loss, entropy, _]) = (["loss", "entropy"], CALIBRATED);
+            let encoded = ascending
+                .map(|name| (name, Encoding::DELTA_BINARY_PACKED))
+                .into_iter()
+                // Half of the bytes of a rounded number are zero or nearly so: apart from the others they take no room.
+                .chain([floats[0], floats[1], loss, entropy].map(|name| (name, Encoding::BYTE_STREAM_SPLIT)));
+            let builder = builder.set_compression(Compression::ZSTD(
+                // The highest that needs no special memory: paid once, by who writes.
+                ZstdLevel::try_new(19).unwrap_or_default(),
+            ));
+            encoded
+                .fold(builder, |builder, (name, encoding)| {
+                    let column = ColumnPath::from(name);
+                    builder
+                        .set_column_dictionary_enabled(column.clone(), false)
+                        .set_column_encoding(column, encoding)
+                })
+                .build()
+        }
+    }
+}
+
+/// The score without its guesses, rounded to what a half-precision float holds.
+fn in_half_precision(score: TokenScore) -> TokenScore {
+    let half = |value: f32| f16::from_f32(value).to_f32().min(f16::MAX.to_f32());
+    TokenScore {
+        loss_nats: half(score.loss_nats),
+        entropy_nats: half(score.entropy_nats),
+        rank: 0,
+        top_token: 0,
+        top_probability: 0.0,
+        calibrated: score.calibrated.map(|at| CalibratedScore {
+            loss_nats: half(at.loss_nats),
+            entropy_nats: half(at.entropy_nats),
+            top_probability: 0.0,
+        }),
+    }
+}
+
 /// A [`Sink`] that writes a run's folder. Nothing stands under the final name before [`RunWriter::finish`].
 #[derive(Debug)]
 pub struct RunWriter {
     folder: StagedFolder,
     /// Opened with the first rows, which say whether there are calibrated columns.
     tokens: Option<Table>,
+    form: TokenForm,
     token_buffer: TokenColumns,
     documents: Table,
     document_buffer: Vec<DocumentRecord>,
@@ -74,6 +136,7 @@ impl RunWriter {
         Ok(RunWriter {
             folder,
             tokens: None,
+            form: TokenForm::Full,
             token_buffer: TokenColumns::default(),
             documents,
             document_buffer: Vec::new(),
@@ -81,15 +144,24 @@ impl RunWriter {
         })
     }
 
+    /// Writes tokens in another form; to be said before the first document.
+    #[must_use]
+    pub fn with_form(self, form: TokenForm) -> Self {
+        RunWriter { form, ..self }
+    }
+
     fn flush_tokens(&mut self) -> Result<(), RecordsError> {
-        let calibrated = self.token_buffer.scores.calibrated.is_some();
+        let guesses = self.form == TokenForm::Full;
         let table = match &mut self.tokens {
             Some(table) => table,
-            none => none
-                .insert(Table::create(self.folder.path().join("tokens.parquet"), token_schema(calibrated))?),
+            none => {
+                let schema = token_schema(self.token_buffer.scores.calibrated.is_some(), guesses);
+                let path = self.folder.path().join("tokens.parquet");
+                none.insert(Table::with(path, schema, properties(self.form))?)
+            }
         };
         if !self.token_buffer.is_empty() {
-            table.write(self.token_buffer.to_batch())?;
+            table.write(self.token_buffer.to_batch(guesses))?;
         }
         self.token_buffer.clear();
         Ok(())
@@ -135,7 +207,10 @@ impl RunWriter {
 impl Sink for RunWriter {
     fn document(&mut self, document: &DocumentRecord, tokens: &[TokenRecord]) -> Result<(), RecordsError> {
         for token in tokens {
-            self.token_buffer.push(*token);
+            self.token_buffer.push(match self.form {
+                TokenForm::Full => *token,
+                TokenForm::Compact => TokenRecord { score: in_half_precision(token.score), ..*token },
+            });
             if self.token_buffer.len() == BATCH_ROWS {
                 self.flush_tokens()?;
             }
@@ -180,12 +255,11 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn create(path: PathBuf, schema: Schema) -> Result<Self, RecordsError> {
+        Self::with(path, schema, properties(TokenForm::Full))
+    }
+
+    fn with(path: PathBuf, schema: Schema, properties: WriterProperties) -> Result<Self, RecordsError> {
         let file = File::create(&path).map_err(RecordsError::io(&path, "create it"))?;
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_max_row_group_row_count(Some(BATCH_ROWS))
-            .set_created_by(concat!("deltaloss ", env!("CARGO_PKG_VERSION")).to_owned())
-            .build();
         let writer = ArrowWriter::try_new(file, Arc::new(schema), Some(properties))
             .map_err(RecordsError::parquet(&path))?;
         Ok(Table { path, writer })

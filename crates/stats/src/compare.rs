@@ -130,7 +130,7 @@ pub fn compare(
         role: model.role,
         label: model.label.clone(),
         run: model.run.clone(),
-        carried: model.guesses.is_none(),
+        carried: model.carried,
     });
     let oracle = joined.oracle.as_ref().map(|oracle| SetupModel {
         role: Role::Oracle,

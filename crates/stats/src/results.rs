@@ -230,7 +230,8 @@ pub struct ModelSummary {
     pub bits_per_byte: Estimate,
     /// exp(mean loss); the largest double where that overflows.
     pub perplexity: Estimate,
-    /// Share of tokens whose rank is 0; null where the model's tokens are others than a's, whose rows these are.
+    /// Share of tokens whose rank is 0; null where the run has no
+    /// ranks, or other tokens than a, whose rows these are.
     pub top1_accuracy: Option<Estimate>,
     /// Mean entropy, nats.
     pub mean_entropy_nats: Estimate,

@@ -57,6 +57,7 @@ fn model(role: Role, rows: usize) -> JoinedModel {
         role,
         label: format!("model-{}", role.name()),
         run: run_info(role.name(), 8, 8),
+        carried: false,
         loss: vec![0.0; rows],
         entropy: vec![0.0; rows],
         guesses: Some(Guesses {

@@ -161,6 +161,7 @@ fn empty_model(role: Role) -> JoinedModel {
         role,
         label: role.name().to_owned(),
         run: run_info(role.name(), TOKENS.len() as u64, 4096),
+        carried: false,
         loss: Vec::new(),
         entropy: Vec::new(),
         guesses: None,

@@ -72,6 +72,9 @@ pub(crate) struct Score {
     /// Score once only, without fitting the model's best temperature on the discovery half first
     #[arg(long)]
     pub(crate) no_calibrate: bool,
+    /// Write losses and entropies only, rounded to half precision: some five bytes a token, enough for `compare --oracle`
+    #[arg(long)]
+    pub(crate) compact: bool,
     /// Replace the run at --out
     #[arg(long)]
     pub(crate) overwrite: bool,

@@ -2,7 +2,7 @@
 
 use deltaloss::corpus::{Corpus, CorpusOptions, CorpusSource, Solutions};
 use deltaloss::lm::Scorer;
-use deltaloss::records::RunInfo;
+use deltaloss::records::{RunInfo, TokenForm};
 use deltaloss::{ScoreOptions, WindowMode, open_scorer, score_to_folder};
 
 use super::arguments::{Mode, Score, SolutionChoice, WindowChoice};
@@ -32,7 +32,9 @@ pub(crate) fn run(call: &Score, console: &Console) -> Result<(), Failure> {
         ..options(&call.window, scorer.context())?
     };
     let bar = console.bar(&scorer.model().name);
-    let run = score_to_folder(&mut scorer, &corpus, &options, &call.out, call.overwrite, &mut |progress| {
+    let form = if call.compact { TokenForm::Compact } else { TokenForm::Full };
+    let to = (call.out.as_path(), form);
+    let run = score_to_folder(&mut scorer, &corpus, &options, to, call.overwrite, &mut |progress| {
         bar.hear(progress)
     })?;
     drop(bar);

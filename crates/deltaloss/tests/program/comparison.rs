@@ -105,3 +105,73 @@ fn labels_and_rules_are_the_users() {
     assert!(message.contains("rules.toml") && message.contains("wrods"), "{message}");
     assert_eq!(names(path), before, "the old comparison stays");
 }
+
+/// Trains a tiny model with a vocabulary of its own, 300 entries learned from the corpus.
+fn train_with_other_tokens(folder: &Path, corpus: &str) {
+    let config = format!(
+        "seed = 5\n[model]\nblock_size = 24\nn_layer = 1\nn_head = 2\nd_head = 8\nd_model = 16\nvocab_size = 300\n\
+         [data]\ncorpus = \"{corpus}\"\ntokenizer = \"other\"\n[recipe]\nsteps = 20\nbatch_sequences = 2\n"
+    );
+    std::fs::write(folder.join("other.toml"), config).unwrap();
+    succeeds(folder, &["train-tokenizer", "--corpus", corpus, "--size", "300", "--out", "other"]);
+    succeeds(folder, &["train", "other.toml", "--out", "stranger"]);
+}
+
+#[test]
+fn a_model_with_other_tokens_is_an_oracle_or_one_of_the_pair() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    write_code(path, "one", 1);
+    for i in 3..30 {
+        let code =
+            format!("class C{i}:\n    def get(self, a, b={i}):\n        return {{'é{i}': [a, (b, {i})]}}\n");
+        std::fs::write(path.join(format!("one/{i}.py")), code).unwrap();
+    }
+    train_with_other_tokens(path, "one");
+    score(path, "builtin:dense", "one", "a");
+    score(path, "builtin:dense-twin", "one", "b");
+    score(path, "stranger", "one", "c");
+    let compare = |arguments: &[&str], out: &str| {
+        let fixed = ["--out", out, "--quiet"];
+        succeeds(path, &[&["compare", "--a", "a"], arguments, &fixed].concat());
+        json(&path.join(out).join("results.json"))
+    };
+    let plain = compare(&["--b", "b"], "plain");
+    let classed = compare(&["--b", "b", "--oracle", "c"], "classed");
+    // The oracle takes no token from the others' numbers.
+    assert_eq!(classed["all"]["categories"], plain["all"]["categories"]);
+    assert!(plain["all"]["oracle"].is_null() && plain["setup"]["oracle"].is_null());
+    assert_eq!(classed["setup"]["oracle"]["label"], "stranger");
+    let oracle = &classed["all"]["oracle"];
+    let all = classed["all"]["tokens"].as_u64().unwrap();
+    assert_eq!(oracle["tokens"].as_u64().unwrap() + oracle["without_value"].as_u64().unwrap(), all);
+    assert_eq!(oracle["bins"].as_array().unwrap().len(), 20);
+    assert!(path.join("classed/figures/oracle.svg").is_file());
+    assert!(path.join("classed/tables/oracle_bins.csv").is_file());
+    let html = std::fs::read_to_string(path.join("classed/report.html")).unwrap();
+    assert!(html.contains("Oracle entropy") && html.contains("stranger"));
+
+    let carried = compare(&["--b", "c", "--placebo", "b", "--oracle", "c"], "carried");
+    let models = carried["setup"]["models"].as_array().unwrap();
+    let flags: Vec<_> = models.iter().map(|model| model["carried"].as_bool().unwrap()).collect();
+    assert_eq!(flags, [false, true, false]);
+    let of_b = &carried["all"]["overall"]["models"][1];
+    assert!(of_b["top1_accuracy"].is_null() && of_b["bits_per_byte"]["value"].as_f64().unwrap() > 1.0);
+    assert!(carried["all"]["overall"]["pairs"][0]["delta_nats_per_byte"]["value"].is_number());
+    // Bytes of the same text: total losses are those that c's own run has of them, but for the ends of documents.
+    let own = json(&path.join("c/run.json"));
+    let [found, due] = [of_b["bits_per_byte"]["value"].as_f64(), own["totals"]["bits_per_byte"].as_f64()];
+    assert!((found.unwrap() / due.unwrap() - 1.0).abs() < 0.05, "{found:?} {due:?}");
+    assert!(!carried["all"]["held_fixed"].is_null() && !carried["all"]["confidence"].is_null());
+    let markdown = std::fs::read_to_string(path.join("carried/report.md")).unwrap();
+    assert!(
+        markdown.contains("**stranger** has other tokens than")
+            || markdown.contains("stranger has other tokens than")
+    );
+    assert!(markdown.contains("Δ a byte"));
+    // An oracle over another corpus is refused by name.
+    write_code(path, "two", 2);
+    score(path, "builtin:dense", "two", "d");
+    let message = fails(path, &["compare", "--a", "a", "--b", "b", "--oracle", "d", "--out", "out"], 1);
+    assert!(message.contains("different corpora"), "{message}");
+}
