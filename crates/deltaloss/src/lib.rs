@@ -6,13 +6,15 @@
 //! use std::path::Path;
 //!
 //! use deltaloss::corpus::{Corpus, CorpusOptions, CorpusSource};
+//! use deltaloss::records::TokenForm;
 //! use deltaloss::{CompareOptions, ScoreOptions, compare_runs, open_scorer, score_to_folder};
 //!
 //! let corpus = Corpus::open(&CorpusSource::parse("builtin:python-stdlib")?, CorpusOptions::default())?;
 //! for model in ["sparse", "dense"] {
 //!     let mut scorer = open_scorer(&format!("builtin:{model}"), None)?;
 //!     let out = Path::new("runs").join(model);
-//!     score_to_folder(&mut scorer, &corpus, &ScoreOptions::default(), &out, false, &mut |_| true)?;
+//!     let to = (out.as_path(), TokenForm::Full);
+//!     score_to_folder(&mut scorer, &corpus, &ScoreOptions::default(), to, false, &mut |_| true)?;
 //! }
 //! let options = CompareOptions::new("runs/sparse", "runs/dense");
 //! let comparison = compare_runs(&options, Path::new("comparison"), false)?;
