@@ -152,8 +152,8 @@ fn calibrated_columns<'a>(
     if has_temperature {
         let [loss, entropy, top_probability] = CALIBRATED;
         let column = |name| floats(batch, name, path);
-        let top_probability = has_guesses.then(|| column(top_probability)).transpose()?;
-        return Ok(Some((column(loss)?, column(entropy)?, top_probability)));
+        let (loss, entropy) = (column(loss)?, column(entropy)?);
+        return Ok(Some((loss, entropy, has_guesses.then(|| column(top_probability)).transpose()?)));
     }
     match CALIBRATED.into_iter().find(|name| batch.column_by_name(name).is_some()) {
         None => Ok(None),
