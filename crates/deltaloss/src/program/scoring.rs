@@ -1,9 +1,11 @@
 //! `deltaloss score`.
 
+use std::path::Path;
+
 use deltaloss::corpus::{Corpus, CorpusOptions, CorpusSource, Solutions};
 use deltaloss::lm::Scorer;
 use deltaloss::records::RunInfo;
-use deltaloss::{ScoreOptions, WindowMode, open_scorer, score_to_folder};
+use deltaloss::{GgufOptions, ScoreOptions, WindowMode, is_gguf, open_gguf, open_scorer, score_to_folder};
 
 use super::arguments::{Mode, Score, SolutionChoice, WindowChoice};
 use super::console::Console;
@@ -11,6 +13,31 @@ use super::failure::{Failure, from_room};
 
 pub(crate) fn run(call: &Score, console: &Console) -> Result<(), Failure> {
     let corpus = open_corpus(call)?;
+    let mut scorer = if is_gguf(&call.model) { gguf(call)? } else { native(call, console)? };
+    let options = ScoreOptions {
+        skip_unusable: call.skip_unusable,
+        calibrate: !call.no_calibrate,
+        ..options(&call.window, scorer.context())?
+    };
+    let bar = console.bar(&scorer.model().name);
+    let run =
+        score_to_folder(scorer.as_mut(), &corpus, &options, &call.out, call.overwrite, &mut |progress| {
+            bar.hear(progress)
+        })?;
+    drop(bar);
+    console.note(&summary(&run));
+    if let Some(line) = calibration(&run) {
+        console.note(&line);
+    }
+    console.note(&format!("run: {}", call.out.display()));
+    Ok(())
+}
+
+/// A model that our own engine runs.
+fn native(call: &Score, console: &Console) -> Result<Box<dyn Scorer>, Failure> {
+    if call.gguf.gpu_layers.is_some() || call.gguf.batch.is_some() {
+        return Err(Failure::Misuse("--gpu-layers and --batch go with a .gguf model only".into()));
+    }
     let mut scorer = open_scorer(&call.model, call.tokenizer.as_deref())?;
     if let Some(name) = &call.name {
         scorer.rename(name);
@@ -26,22 +53,20 @@ pub(crate) fn run(call: &Score, console: &Console) -> Result<(), Failure> {
             if unused.len() > names.len() { ", …" } else { "" }
         ));
     }
-    let options = ScoreOptions {
-        skip_unusable: call.skip_unusable,
-        calibrate: !call.no_calibrate,
-        ..options(&call.window, scorer.context())?
-    };
-    let bar = console.bar(&scorer.model().name);
-    let run = score_to_folder(&mut scorer, &corpus, &options, &call.out, call.overwrite, &mut |progress| {
-        bar.hear(progress)
-    })?;
-    drop(bar);
-    console.note(&summary(&run));
-    if let Some(line) = calibration(&run) {
-        console.note(&line);
+    Ok(Box::new(scorer))
+}
+
+/// A model that llama.cpp runs.
+fn gguf(call: &Score) -> Result<Box<dyn Scorer>, Failure> {
+    if call.tokenizer.is_some() {
+        return Err(Failure::Misuse("a .gguf model has its own tokenizer; leave --tokenizer out".into()));
     }
-    console.note(&format!("run: {}", call.out.display()));
-    Ok(())
+    let options = GgufOptions {
+        gpu_layers: call.gguf.gpu_layers,
+        batch: call.gguf.batch.map(|batch| batch as usize),
+        name: call.name.clone(),
+    };
+    Ok(open_gguf(Path::new(&call.model), &options)?)
 }
 
 fn open_corpus(call: &Score) -> Result<Corpus, Failure> {
