@@ -19,6 +19,9 @@ pub struct GgufOptions {
     pub gpu_layers: Option<u32>,
     /// Inputs that go through the model at once; memory is so many rows of logits. 512 by default.
     pub batch: Option<usize>,
+    /// Whether to compute with weights as the file has them (false) or as the f32 they stand for (true); by default as f32 on a
+    /// processor for models of up to a thousand million weights.
+    pub widen: Option<bool>,
     /// The model's name in reports; its file's name by default.
     pub name: Option<String>,
 }
@@ -60,9 +63,15 @@ pub fn is_gguf(source: &str) -> bool {
 /// The file is damaged, or holds a model that cannot score text; in a build without the feature `llama`, always.
 #[cfg(feature = "llama")]
 pub fn open_gguf(path: &Path, options: &GgufOptions) -> Result<Box<dyn Scorer>, Error> {
-    let mut chosen = deltaloss_llama::LlamaOptions { gpu_layers: options.gpu_layers, ..Default::default() };
-    chosen.batch = options.batch.unwrap_or(chosen.batch);
-    let mut scorer = deltaloss_llama::LlamaScorer::open(path, chosen)?;
+    use deltaloss_llama::{LlamaOptions, LlamaScorer, Weights};
+    let weights = match options.widen {
+        None => Weights::Auto,
+        Some(true) => Weights::Widened,
+        Some(false) => Weights::Stored,
+    };
+    let batch = options.batch.unwrap_or(LlamaOptions::default().batch);
+    let mut scorer =
+        LlamaScorer::open(path, LlamaOptions { gpu_layers: options.gpu_layers, batch, weights })?;
     if let Some(name) = &options.name {
         scorer.rename(name);
     }

@@ -3,7 +3,7 @@
 //!
 //! Layout: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>, versions 2 and 3, little-endian.
 
-mod kinds;
+pub(crate) mod kinds;
 mod reader;
 
 use std::collections::BTreeMap;
@@ -56,15 +56,30 @@ pub struct GgufHeader {
     pub tokenizer_sha256: String,
     layers: Option<u64>,
     width: Option<u64>,
+    pub(crate) layout: Layout,
 }
 
-/// A tensor's entry, as far as it is checked.
-struct TensorEntry {
-    name: String,
-    kind: &'static TensorType,
-    elements: u64,
-    bytes: u64,
-    offset: u64,
+/// A tensor's entry.
+#[derive(Debug)]
+pub(crate) struct TensorEntry {
+    pub(crate) name: String,
+    pub(crate) kind: &'static TensorType,
+    pub(crate) shape: Vec<u64>,
+    pub(crate) elements: u64,
+    pub(crate) bytes: u64,
+    /// From the start of the weights.
+    pub(crate) offset: u64,
+}
+
+/// Where things lie in the file.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    /// Bytes from the file's start to the first tensor's entry.
+    pub(crate) metadata_bytes: u64,
+    pub(crate) alignment: u64,
+    /// Where the weights begin.
+    pub(crate) weights: u64,
+    pub(crate) tensors: Vec<TensorEntry>,
 }
 
 impl GgufHeader {
@@ -96,9 +111,12 @@ impl GgufHeader {
             }
         }
         let metadata = Metadata { entries: metadata, path };
+        let metadata_bytes = reader.position();
         let list = (0..tensors).map(|_| read_tensor(&mut reader)).collect::<Result<Vec<_>, _>>()?;
-        check_places(&reader, &metadata, &list)?;
-        metadata.describe(&list)
+        let alignment = metadata.alignment()?;
+        let weights = reader.position().next_multiple_of(alignment);
+        check_places(&reader, alignment, weights, &list)?;
+        metadata.describe(Layout { metadata_bytes, alignment, weights, tensors: list })
     }
 
     fn check_start(reader: &mut Reader) -> Result<u32, LmError> {
@@ -159,17 +177,16 @@ fn read_tensor(reader: &mut Reader) -> Result<TensorEntry, LmError> {
     let Some(elements) = elements.filter(|_| shape[0] % kind.block == 0) else {
         return Err(reader.bad(format!("tensor `{name}` has a shape of {shape:?} in type {}", kind.name)));
     };
-    Ok(TensorEntry { name, kind, elements, bytes: elements / kind.block * kind.block_bytes, offset })
+    Ok(TensorEntry { bytes: elements / kind.block * kind.block_bytes, name, kind, shape, elements, offset })
 }
 
 /// Every tensor lies within the file, aligned, where the one before it ends.
-fn check_places(reader: &Reader, metadata: &Metadata<'_>, tensors: &[TensorEntry]) -> Result<(), LmError> {
-    let alignment = match metadata.entries.get("general.alignment") {
-        None => 32,
-        Some(Value::Unsigned { bits: 32, value }) if value.is_power_of_two() && *value <= 1 << 20 => *value,
-        Some(other) => return Err(reader.bad(format!("general.alignment is {other:?}, not a power of two"))),
-    };
-    let data = reader.position().next_multiple_of(alignment);
+fn check_places(
+    reader: &Reader,
+    alignment: u64,
+    weights: u64,
+    tensors: &[TensorEntry],
+) -> Result<(), LmError> {
     let mut due = 0u64;
     for tensor in tensors {
         let TensorEntry { name, bytes, offset, .. } = tensor;
@@ -178,7 +195,7 @@ fn check_places(reader: &Reader, metadata: &Metadata<'_>, tensors: &[TensorEntry
                 "tensor `{name}` begins at byte {offset} of the weights, but the one before it ends at {due}"
             )));
         }
-        let end = data.checked_add(offset.saturating_add(*bytes)).unwrap_or(u64::MAX);
+        let end = weights.checked_add(offset.saturating_add(*bytes)).unwrap_or(u64::MAX);
         if end > reader.length() {
             return Err(reader.bad(format!(
                 "it is truncated: tensor `{name}` ends at byte {end}, the file at {}. Download or copy it again",
@@ -199,6 +216,18 @@ struct Metadata<'a> {
 impl Metadata<'_> {
     fn bad(&self, problem: impl Into<String>) -> LmError {
         LmError::NotAModel { path: self.path.to_owned(), problem: problem.into() }
+    }
+
+    fn alignment(&self) -> Result<u64, LmError> {
+        match self.entries.get("general.alignment") {
+            None => Ok(32),
+            Some(Value::Unsigned { bits: 32, value }) if value.is_power_of_two() && *value <= 1 << 20 => {
+                Ok(*value)
+            }
+            Some(other) => {
+                Err(self.bad(format!("metadata `general.alignment` is {other:?}, not a power of two")))
+            }
+        }
     }
 
     fn count(&self, key: &str) -> Result<Option<u64>, LmError> {
@@ -237,7 +266,8 @@ impl Metadata<'_> {
         }
     }
 
-    fn describe(&self, tensors: &[TensorEntry]) -> Result<GgufHeader, LmError> {
+    fn describe(&self, layout: Layout) -> Result<GgufHeader, LmError> {
+        let tensors = layout.tensors.as_slice();
         if let Some(parts) = self.count("split.count")?.filter(|&parts| parts > 1) {
             return Err(self.bad(format!(
                 "it is one of {parts} parts; merge them into one file with `llama-gguf-split --merge`"
@@ -277,6 +307,7 @@ impl Metadata<'_> {
             tokenizer_sha256: self.tokenizer_hash(),
             layers: own("block_count")?,
             width: own("embedding_length")?,
+            layout,
         })
     }
 

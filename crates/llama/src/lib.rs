@@ -13,8 +13,10 @@ mod log;
 mod scorer;
 #[cfg(feature = "llama")]
 mod vocabulary;
+#[cfg(feature = "llama")]
+mod widen;
 
 #[cfg(feature = "llama")]
 pub use gguf::GgufHeader;
 #[cfg(feature = "llama")]
-pub use scorer::{LlamaOptions, LlamaScorer};
+pub use scorer::{LlamaOptions, LlamaScorer, Weights};

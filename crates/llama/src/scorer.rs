@@ -1,8 +1,10 @@
 //! A GGUF model as a [`Scorer`].
 
 use std::num::NonZeroU32;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use deltaloss_kernels::{Isa, LossRow, TemperedRow, loss_row_tempered};
 use deltaloss_lm::{
@@ -22,13 +24,34 @@ use rayon::prelude::*;
 use crate::gguf::GgufHeader;
 use crate::log::overhear;
 use crate::vocabulary::Vocabulary;
+use crate::widen::{can_widen, widen};
 
 /// The version of the bindings, which is that of the llama.cpp they bring along.
 const BINDINGS: &str = "llama-cpp-2 0.1.160";
-/// `LLAMA_FLASH_ATTN_TYPE_DISABLED` of llama.h.
-const NO_FLASH_ATTENTION: i32 = 0;
+/// `LLAMA_FLASH_ATTN_TYPE_AUTO` of llama.h: wherever the device has it.
+const FLASH_ATTENTION: i32 = -1;
+/// The most windows computed side by side on a processor: each needs its own rows of logits.
+const MOST_WORKERS: usize = 16;
+/// The fewest inputs at once: below, nothing is gained but waiting.
+const LEAST_BATCH: usize = 32;
 /// The smallest room for a window, inputs.
 const LEAST_ROOM: usize = 256;
+
+/// The most weights that [`Weights::Auto`] widens: 4 GB of memory.
+const MOST_WIDENED: u64 = 1_000_000_000;
+
+/// In what form a model's weights are computed with. The numbers differ in how llama.cpp rounds: quantised weights are
+/// multiplied with activations of eight bits, f32 weights with activations as they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Weights {
+    /// As f32 on a processor for models of up to a thousand million weights, otherwise as stored.
+    #[default]
+    Auto,
+    /// As the file has them.
+    Stored,
+    /// As the f32 that the stored ones stand for: four bytes each, some twice as fast on a processor, and nothing rounded.
+    Widened,
+}
 
 /// How to run a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,11 +61,13 @@ pub struct LlamaOptions {
     /// Inputs that go through the model at once. Memory is so many rows of logits; the numbers depend on it in their
     /// last digits.
     pub batch: usize,
+    /// In what form the weights are computed with.
+    pub weights: Weights,
 }
 
 impl Default for LlamaOptions {
     fn default() -> Self {
-        LlamaOptions { gpu_layers: None, batch: 512 }
+        LlamaOptions { gpu_layers: None, batch: 512, weights: Weights::Auto }
     }
 }
 
@@ -60,6 +85,8 @@ pub struct LlamaScorer {
     beginning_of_text: Option<u32>,
     adds_beginning_of_text: bool,
     options: LlamaOptions,
+    /// Whether the weights were widened.
+    widened: bool,
     isa: Isa,
 }
 
@@ -83,8 +110,9 @@ impl LlamaScorer {
     pub fn open(path: &Path, options: LlamaOptions) -> Result<Self, LmError> {
         let not_a_model = |problem: String| LmError::NotAModel { path: path.to_owned(), problem };
         let header = GgufHeader::read(path)?;
-        if options.batch < 2 {
-            return Err(LmError::Window(format!("a batch of {} inputs; give at least 2", options.batch)));
+        if options.batch < LEAST_BATCH {
+            let batch = options.batch;
+            return Err(LmError::Window(format!("a batch of {batch} inputs; give at least {LEAST_BATCH}")));
         }
         let backend = backend().map_err(not_a_model)?;
         if options.gpu_layers.is_some_and(|layers| layers > 0) && !backend.supports_gpu_offload() {
@@ -94,9 +122,8 @@ impl LlamaScorer {
                     .into(),
             ));
         }
-        let params = LlamaModelParams::default().with_n_gpu_layers(options.gpu_layers.unwrap_or(0));
-        let (model, heard) = overhear(|| LlamaModel::load_from_file(backend, path, &params));
-        let model = model.map_err(|_| not_a_model(format!("llama.cpp cannot load it: {heard}")))?;
+        let widened = wants_widening(&header, &options).map_err(not_a_model)?;
+        let model = load(backend, path, &header, &options, widened)?;
         let vocabulary = Vocabulary::new(&model);
         if vocabulary.len() as u64 != header.vocabulary {
             let (got, due) = (vocabulary.len(), header.vocabulary);
@@ -128,6 +155,7 @@ impl LlamaScorer {
             adds_beginning_of_text,
             model,
             options,
+            widened,
             isa: Isa::best(),
         })
     }
@@ -137,24 +165,29 @@ impl LlamaScorer {
         name.clone_into(&mut self.info.name);
     }
 
+    fn on_gpu(&self) -> bool {
+        self.options.gpu_layers.is_some_and(|layers| layers > 0)
+    }
+
     fn failed(&self, problem: impl Into<String>) -> LmError {
         LmError::Engine { model: self.info.name.clone(), problem: problem.into() }
     }
 
-    /// Room for windows of up to `room` inputs, one at a time.
-    fn room(&self, room: usize) -> Result<LlamaContext<'_>, LmError> {
+    /// Room for windows of up to `room` inputs, one at a time, computed by `threads` threads.
+    fn room(&self, room: usize, threads: usize) -> Result<LlamaContext<'_>, LmError> {
         let batch = self.options.batch.min(room) as u32;
-        let threads = threads() as i32;
+        // Keys and values as they were computed; on a GPU as its attention takes them.
+        let kept = if self.on_gpu() { KvCacheType::F16 } else { KvCacheType::F32 };
         let params = LlamaContextParams::default()
             .with_n_ctx(NonZeroU32::new(room as u32))
             .with_n_batch(batch)
             .with_n_ubatch(batch)
             .with_n_seq_max(1)
-            .with_n_threads(threads)
-            .with_n_threads_batch(threads)
-            .with_flash_attention_policy(NO_FLASH_ATTENTION)
-            .with_type_k(KvCacheType::F32)
-            .with_type_v(KvCacheType::F32)
+            .with_n_threads(threads as i32)
+            .with_n_threads_batch(threads as i32)
+            .with_flash_attention_policy(FLASH_ATTENTION)
+            .with_type_k(kept)
+            .with_type_v(kept)
             .with_no_perf(true);
         let backend = backend().map_err(|problem| self.failed(problem))?;
         let (context, heard) = overhear(|| self.model.new_context(backend, params));
@@ -168,19 +201,75 @@ impl LlamaScorer {
 
     /// The rows of every window at `betas`.
     fn rows(&self, windows: &[Window<'_>], betas: &[f32]) -> Result<Vec<Rows>, LmError> {
-        let mut rows: Vec<Rows> = vec![Rows::default(); windows.len()];
+        for window in windows {
+            self.check(window)?;
+        }
         let rooms: Vec<usize> =
             windows.iter().map(|window| room_for(window.inputs.len(), self.context)).collect();
         let mut sizes = rooms.clone();
         sizes.sort_unstable();
         sizes.dedup();
+        let mut rows: Vec<Rows> = vec![Rows::default(); windows.len()];
         for size in sizes {
-            let mut context = self.room(size)?;
-            for (index, window) in windows.iter().enumerate().filter(|(index, _)| rooms[*index] == size) {
-                rows[index] = self.window(&mut context, window, betas)?;
+            let of_size: Vec<usize> = (0..windows.len()).filter(|&index| rooms[index] == size).collect();
+            let found = self.rows_of_size(windows, &of_size, size, betas)?;
+            for (index, found) in of_size.into_iter().zip(found) {
+                rows[index] = found;
             }
         }
         Ok(rows)
+    }
+
+    /// The rows of the windows `chosen`, all of which fit into `room` inputs: each is computed by one worker, for threads that
+    /// share a window wait for each other some hundred times in it.
+    fn rows_of_size(
+        &self,
+        windows: &[Window<'_>],
+        chosen: &[usize],
+        room: usize,
+        betas: &[f32],
+    ) -> Result<Vec<Rows>, LmError> {
+        let threads = threads();
+        let workers = if self.on_gpu() { 1 } else { threads.min(chosen.len()).min(MOST_WORKERS) };
+        let mut contexts =
+            (0..workers).map(|_| self.room(room, threads / workers)).collect::<Result<Vec<_>, _>>()?;
+        let next = AtomicUsize::new(0);
+        let work = |context: &mut LlamaContext<'_>| -> Result<Vec<(usize, Rows)>, LmError> {
+            let mut done = Vec::new();
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some(&index) = chosen.get(at) else { return Ok(done) };
+                done.push((at, self.window(context, &windows[index], betas, workers == 1)?));
+            }
+        };
+        let work = &work;
+        let outcomes: Vec<_> = std::thread::scope(|scope| {
+            let started: Vec<_> =
+                contexts.iter_mut().map(|context| scope.spawn(move || work(context))).collect();
+            let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            started.into_iter().map(join).collect()
+        });
+        let mut rows: Vec<Rows> = vec![Rows::default(); chosen.len()];
+        for outcome in outcomes {
+            for (at, found) in outcome? {
+                rows[at] = found;
+            }
+        }
+        Ok(rows)
+    }
+
+    /// The window's tokens are the model's, and it is no longer than the model can take.
+    fn check(&self, window: &Window<'_>) -> Result<(), LmError> {
+        let (inputs, longest, size) = (window.inputs.len(), self.context, self.vocabulary.len());
+        if inputs > longest {
+            return Err(self.failed(format!("a window of {inputs} inputs; the model was made for {longest}")));
+        }
+        match window.inputs.iter().chain(window.targets).find(|&&token| token as usize >= size) {
+            Some(token) => Err(self.failed(format!("token {token} of a vocabulary of {size}"))),
+            None => Ok(()),
+        }
     }
 
     fn window(
@@ -188,65 +277,103 @@ impl LlamaScorer {
         context: &mut LlamaContext<'_>,
         window: &Window<'_>,
         betas: &[f32],
+        spread: bool,
     ) -> Result<Rows, LmError> {
-        if window.inputs.len() > self.context {
-            let (inputs, longest) = (window.inputs.len(), self.context);
-            return Err(self.failed(format!("a window of {inputs} inputs; the model was made for {longest}")));
-        }
         let size = self.options.batch.min(context.n_batch() as usize);
         let mut batch = LlamaBatch::new(size, 1);
         let mut rows = Rows::default();
         context.clear_kv_cache();
-        for start in (0..window.inputs.len()).step_by(size) {
-            let part = start..window.inputs.len().min(start + size);
+        for part in parts(window.inputs.len(), size) {
             batch.clear();
             for at in part.clone() {
-                let token = self.token(window.inputs[at])?;
+                let token = LlamaToken(window.inputs[at] as i32);
                 batch
                     .add(token, at as i32, &[0], at >= window.skip)
                     .map_err(|error| self.failed(error.to_string()))?;
             }
             let (decoded, heard) = overhear(|| context.decode(&mut batch));
             decoded.map_err(|error| self.failed(format!("llama.cpp failed: {error}; {heard}")))?;
-            let recorded = part.start.max(window.skip)..part.end;
-            let logits: Vec<(&[f32], u32)> = recorded
+            let logits: Vec<(&[f32], u32)> = (part.start.max(window.skip)..part.end)
                 .map(|at| (context.get_logits_ith((at - part.start) as i32), window.targets[at]))
                 .collect();
-            self.append(&logits, betas, &mut rows)?;
+            self.append(&logits, betas, spread, &mut rows);
         }
         Ok(rows)
     }
 
-    fn token(&self, id: u32) -> Result<LlamaToken, LmError> {
-        if id as usize >= self.vocabulary.len() {
-            return Err(self.failed(format!("token {id} of a vocabulary of {}", self.vocabulary.len())));
-        }
-        Ok(LlamaToken(id as i32))
-    }
-
-    /// Adds the rows of some targets.
-    fn append(&self, logits: &[(&[f32], u32)], betas: &[f32], rows: &mut Rows) -> Result<(), LmError> {
-        for &(_, target) in logits {
-            self.token(target)?;
-        }
+    /// Adds the rows of some targets, spread over rayon's threads or not.
+    fn append(&self, logits: &[(&[f32], u32)], betas: &[f32], spread: bool, rows: &mut Rows) {
         let row = |&(logits, target): &(&[f32], u32)| -> (LossRow, Vec<TemperedRow>) {
             let mut tempered = vec![TemperedRow::default(); betas.len()];
             let row = loss_row_tempered(self.isa, logits, target as usize, betas, &mut tempered);
             (row, tempered)
         };
-        let computed: Vec<_> = logits.par_iter().map(row).collect();
+        let computed: Vec<_> =
+            if spread { logits.par_iter().map(row).collect() } else { logits.iter().map(row).collect() };
         for (row, tempered) in computed {
             rows.0.push(row);
             rows.1.extend(tempered);
         }
-        Ok(())
     }
+}
+
+/// Whether the weights are to be widened.
+fn wants_widening(header: &GgufHeader, options: &LlamaOptions) -> Result<bool, String> {
+    let on_gpu = options.gpu_layers.is_some_and(|layers| layers > 0);
+    match options.weights {
+        Weights::Stored => Ok(false),
+        Weights::Auto => Ok(!on_gpu && header.parameters <= MOST_WIDENED && can_widen(&header.layout)),
+        Weights::Widened if can_widen(&header.layout) => Ok(true),
+        // Nothing but f32 is in it.
+        Weights::Widened if header.types.iter().all(|(name, _)| *name == "F32") => Ok(false),
+        Weights::Widened => {
+            let types: Vec<&str> = header.types.iter().map(|(name, _)| *name).collect();
+            Err(format!(
+                "its weights cannot be widened to f32: it has tensors of types {}; leave --weights out",
+                types.join(", ")
+            ))
+        }
+    }
+}
+
+/// Hands the file, or its widened copy, to llama.cpp.
+fn load(
+    backend: &LlamaBackend,
+    path: &Path,
+    header: &GgufHeader,
+    options: &LlamaOptions,
+    widened: bool,
+) -> Result<LlamaModel, LmError> {
+    let copy = if widened { Some(widen(path, header)?) } else { None };
+    let file = copy.as_ref().map_or(path, |copy| copy.path());
+    // The copy is gone as soon as it is read, so it must not be mapped.
+    let params = LlamaModelParams::default()
+        .with_n_gpu_layers(options.gpu_layers.unwrap_or(0))
+        .with_use_mmap(copy.is_none());
+    let (model, heard) = overhear(|| LlamaModel::load_from_file(backend, file, &params));
+    model.map_err(|_| LmError::NotAModel {
+        path: path.to_owned(),
+        problem: format!("llama.cpp cannot load it: {heard}"),
+    })
 }
 
 /// Threads for llama.cpp: as many as our own, but never more than there are cores.
 fn threads() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     rayon::current_num_threads().min(cores)
+}
+
+/// A window's inputs in parts of at most `size`, none but the whole of a single one: attention of one input to many is summed
+/// by llama.cpp in as many pieces as there are threads.
+fn parts(inputs: usize, size: usize) -> Vec<Range<usize>> {
+    let (mut parts, mut start) = (Vec::new(), 0);
+    while start < inputs {
+        let left = inputs - start;
+        let length = if left == size + 1 { size - 1 } else { left.min(size) };
+        parts.push(start..start + length);
+        start += length;
+    }
+    parts
 }
 
 /// Inputs that there is to be room for, from a window's own length alone: some models choose their position encoding
@@ -280,8 +407,9 @@ impl Scorer for LlamaScorer {
     fn engine(&self) -> EngineInfo {
         EngineInfo {
             version: format!(
-                "deltaloss-llama {} ({BINDINGS}), {} inputs at once, {} layers on a GPU",
+                "deltaloss-llama {} ({BINDINGS}), weights {}, {} inputs at once, {} layers on a GPU",
                 env!("CARGO_PKG_VERSION"),
+                if self.widened { "widened to f32" } else { "as stored" },
                 self.options.batch,
                 self.options.gpu_layers.unwrap_or(0)
             ),
@@ -337,5 +465,29 @@ impl Scorer for LlamaScorer {
     ) -> Result<Vec<Vec<LossSums>>, ScoreFailure> {
         let rows = self.rows(windows, betas).map_err(ScoreFailure::Engine)?;
         loss_sums_of_rows(windows, &rows, betas.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_tile_the_window_and_none_but_the_whole_is_a_single_input() {
+        for size in [LEAST_BATCH, 33, 512] {
+            for inputs in (0..5 * size).step_by(1 + size / 100) {
+                let parts = parts(inputs, size);
+                let tiled: Vec<usize> = parts.iter().cloned().flatten().collect();
+                assert_eq!(tiled, (0..inputs).collect::<Vec<_>>());
+                assert!(parts.iter().all(|part| part.len() <= size && (part.len() > 1 || inputs == 1)));
+            }
+        }
+    }
+
+    #[test]
+    fn room_depends_on_the_window_and_ends_at_what_the_model_can_take() {
+        let rooms = [1, 256, 257, 1000, 1024, 1500].map(|inputs| room_for(inputs, 1500));
+        assert_eq!(rooms, [256, 256, 512, 1024, 1024, 1500]);
+        assert_eq!(room_for(3, 64), 256);
     }
 }

@@ -90,8 +90,20 @@ pub(crate) struct GgufChoice {
     #[arg(long, value_name = "N")]
     pub(crate) gpu_layers: Option<u32>,
     /// Inputs that go through the model at once; memory is that many rows of logits [default: 512]
-    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<u64>::new().range(2..=65536))]
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<u64>::new().range(32..=65536))]
     pub(crate) batch: Option<u64>,
+    /// Compute with the weights as the file has them, or as the f32 they stand for, which takes 4 bytes a weight [default: f32
+    /// without a GPU for models of up to a thousand million weights, else stored]
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub(crate) weights: Option<WeightForm>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WeightForm {
+    /// As the file has them; llama.cpp then rounds activations to eight bits
+    Stored,
+    /// Widened; nothing is rounded
+    F32,
 }
 
 #[derive(Debug, Args)]

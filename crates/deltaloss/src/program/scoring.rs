@@ -7,7 +7,7 @@ use deltaloss::lm::Scorer;
 use deltaloss::records::RunInfo;
 use deltaloss::{GgufOptions, ScoreOptions, WindowMode, is_gguf, open_gguf, open_scorer, score_to_folder};
 
-use super::arguments::{Mode, Score, SolutionChoice, WindowChoice};
+use super::arguments::{GgufChoice, Mode, Score, SolutionChoice, WeightForm, WindowChoice};
 use super::console::Console;
 use super::failure::{Failure, from_room};
 
@@ -35,8 +35,10 @@ pub(crate) fn run(call: &Score, console: &Console) -> Result<(), Failure> {
 
 /// A model that our own engine runs.
 fn native(call: &Score, console: &Console) -> Result<Box<dyn Scorer>, Failure> {
-    if call.gguf.gpu_layers.is_some() || call.gguf.batch.is_some() {
-        return Err(Failure::Misuse("--gpu-layers and --batch go with a .gguf model only".into()));
+    let GgufChoice { gpu_layers, batch, weights } = &call.gguf;
+    if gpu_layers.is_some() || batch.is_some() || weights.is_some() {
+        let problem = "--gpu-layers, --batch and --weights go with a .gguf model only";
+        return Err(Failure::Misuse(problem.into()));
     }
     let mut scorer = open_scorer(&call.model, call.tokenizer.as_deref())?;
     if let Some(name) = &call.name {
@@ -64,6 +66,7 @@ fn gguf(call: &Score) -> Result<Box<dyn Scorer>, Failure> {
     let options = GgufOptions {
         gpu_layers: call.gguf.gpu_layers,
         batch: call.gguf.batch.map(|batch| batch as usize),
+        widen: call.gguf.weights.map(|form| form == WeightForm::F32),
         name: call.name.clone(),
     };
     Ok(open_gguf(Path::new(&call.model), &options)?)

@@ -17,13 +17,14 @@ pub(super) fn scalar_bytes(kind: u32) -> Option<u64> {
     }
 }
 
-/// A type of tensor: `block` weights take `block_bytes`.
+/// A type of tensor.
 #[derive(Debug)]
-pub(super) struct TensorType {
-    pub(super) id: u32,
-    pub(super) name: &'static str,
-    pub(super) block: u64,
-    pub(super) block_bytes: u64,
+pub(crate) struct TensorType {
+    pub(crate) id: u32,
+    pub(crate) name: &'static str,
+    /// Weights a block.
+    pub(crate) block: u64,
+    pub(crate) block_bytes: u64,
 }
 
 const fn tensor_type(id: u32, name: &'static str, block: u64, block_bytes: u64) -> TensorType {
