@@ -46,6 +46,7 @@ pub use deltaloss_train as train;
 pub use demo::{DEMO_DOCUMENTS, demo};
 pub use error::Error;
 pub use scoring::{
-    GgufOptions, find_tokenizer, is_gguf, open_gguf, open_model, open_scorer, open_tokenizer, score_to_folder,
+    GgufOptions, find_tokenizer, is_gguf, open_gguf, open_model, open_scorer, open_tokenizer,
+    score_to_folder, try_gguf,
 };
 pub use training::{train_model, train_tokenizer};

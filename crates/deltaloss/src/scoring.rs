@@ -92,6 +92,26 @@ pub fn open_gguf(path: &Path, _: &GgufOptions) -> Result<Box<dyn Scorer>, Error>
     })
 }
 
+/// Loads a model in GGUF form and predicts one token. llama.cpp ends the process where a file contradicts itself in ways that
+/// only it notices, so this is for a process that may end.
+///
+/// # Errors
+/// As [`open_gguf`].
+#[cfg(feature = "llama")]
+pub fn try_gguf(path: &Path) -> Result<(), Error> {
+    Ok(deltaloss_llama::LlamaScorer::try_out(path)?)
+}
+
+/// Loads a model in GGUF form and predicts one token. llama.cpp ends the process where a file contradicts itself in ways that
+/// only it notices, so this is for a process that may end.
+///
+/// # Errors
+/// As [`open_gguf`].
+#[cfg(not(feature = "llama"))]
+pub fn try_gguf(path: &Path) -> Result<(), Error> {
+    open_gguf(path, &GgufOptions::default()).map(drop)
+}
+
 /// Reads a tokenizer: `builtin:NAME`, a folder, or a `tokenizer.json`.
 ///
 /// # Errors

@@ -108,6 +108,28 @@ impl LlamaScorer {
     /// # Errors
     /// As [`GgufHeader::read`]; also when llama.cpp cannot load the model, or memory is short.
     pub fn open(path: &Path, options: LlamaOptions) -> Result<Self, LmError> {
+        let mut scorer = Self::open_unhashed(path, options)?;
+        scorer.info.sha256 = file_sha256(path)?;
+        Ok(scorer)
+    }
+
+    /// Loads the model in the file at `path`, cuts a text and predicts one token, and forgets all of it: where that ends the
+    /// process, which llama.cpp may do with a damaged file, it should be another one than that which is to go on.
+    ///
+    /// # Errors
+    /// As [`LlamaScorer::open`].
+    pub fn try_out(path: &Path) -> Result<(), LmError> {
+        let options = LlamaOptions { weights: Weights::Stored, ..LlamaOptions::default() };
+        let mut scorer = Self::open_unhashed(path, options)?;
+        scorer.encode(&["def f(x):\n    return 1\n"])?;
+        let window = Window { inputs: &[0, 0], targets: &[0, 0], skip: 0 };
+        match scorer.score(&[window], None) {
+            Err(ScoreFailure::Engine(error)) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn open_unhashed(path: &Path, options: LlamaOptions) -> Result<Self, LmError> {
         let not_a_model = |problem: String| LmError::NotAModel { path: path.to_owned(), problem };
         let header = GgufHeader::read(path)?;
         if options.batch < LEAST_BATCH {
@@ -139,7 +161,7 @@ impl LlamaScorer {
             info: ModelInfo {
                 name: path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
                 source: path.display().to_string(),
-                sha256: file_sha256(path)?,
+                sha256: String::new(),
                 architecture: header.describe(),
                 parameters: header.parameters,
                 nonzero_parameters: header.parameters,

@@ -37,6 +37,14 @@ pub(crate) enum Command {
     Train(Train),
     /// Make a tokenizer from a corpus
     TrainTokenizer(TrainTokenizer),
+    /// Load a GGUF model and predict one token
+    #[command(hide = true)]
+    TryGguf(TryGguf),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TryGguf {
+    pub(crate) model: PathBuf,
 }
 
 #[derive(Debug, Args)]

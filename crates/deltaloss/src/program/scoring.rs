@@ -10,6 +10,7 @@ use deltaloss::{GgufOptions, ScoreOptions, WindowMode, is_gguf, open_gguf, open_
 use super::arguments::{GgufChoice, Mode, Score, SolutionChoice, WeightForm, WindowChoice};
 use super::console::Console;
 use super::failure::{Failure, from_room};
+use super::gguf::try_out;
 
 pub(crate) fn run(call: &Score, console: &Console) -> Result<(), Failure> {
     let corpus = open_corpus(call)?;
@@ -69,7 +70,11 @@ fn gguf(call: &Score) -> Result<Box<dyn Scorer>, Failure> {
         widen: call.gguf.weights.map(|form| form == WeightForm::F32),
         name: call.name.clone(),
     };
-    Ok(open_gguf(Path::new(&call.model), &options)?)
+    let path = Path::new(&call.model);
+    if cfg!(feature = "llama") {
+        try_out(path)?;
+    }
+    Ok(open_gguf(path, &options)?)
 }
 
 fn open_corpus(call: &Score) -> Result<Corpus, Failure> {

@@ -32,7 +32,7 @@ const fn tensor_type(id: u32, name: &'static str, block: u64, block_bytes: u64) 
 }
 
 /// The types that weights are stored in, from ggml's table (`ggml.h`, `ggml-common.h`).
-pub(super) const TENSOR_TYPES: [TensorType; 34] = [
+pub(crate) const TENSOR_TYPES: [TensorType; 34] = [
     tensor_type(0, "F32", 1, 4),
     tensor_type(1, "F16", 1, 2),
     tensor_type(2, "Q4_0", 32, 18),
