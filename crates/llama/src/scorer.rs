@@ -28,7 +28,7 @@ use crate::widen::{can_widen, widen};
 
 /// The version of the bindings, which is that of the llama.cpp they bring along.
 const BINDINGS: &str = "llama-cpp-2 0.1.160";
-/// `LLAMA_FLASH_ATTN_TYPE_AUTO` of llama.h: wherever the device has it.
+/// `LLAMA_FLASH_ATTN_TYPE_AUTO` of llama.h: wherever the device has it. It takes keys and values as 16-bit floats.
 const FLASH_ATTENTION: i32 = -1;
 /// The most windows computed side by side on a processor: each needs its own rows of logits.
 const MOST_WORKERS: usize = 16;
@@ -198,8 +198,6 @@ impl LlamaScorer {
     /// Room for windows of up to `room` inputs, one at a time, computed by `threads` threads.
     fn room(&self, room: usize, threads: usize) -> Result<LlamaContext<'_>, LmError> {
         let batch = self.options.batch.min(room) as u32;
-        // Keys and values as they were computed; on a GPU as its attention takes them.
-        let kept = if self.on_gpu() { KvCacheType::F16 } else { KvCacheType::F32 };
         let params = LlamaContextParams::default()
             .with_n_ctx(NonZeroU32::new(room as u32))
             .with_n_batch(batch)
@@ -208,8 +206,8 @@ impl LlamaScorer {
             .with_n_threads(threads as i32)
             .with_n_threads_batch(threads as i32)
             .with_flash_attention_policy(FLASH_ATTENTION)
-            .with_type_k(kept)
-            .with_type_v(kept)
+            .with_type_k(KvCacheType::F16)
+            .with_type_v(KvCacheType::F16)
             .with_no_perf(true);
         let backend = backend().map_err(|problem| self.failed(problem))?;
         let (context, heard) = overhear(|| self.model.new_context(backend, params));

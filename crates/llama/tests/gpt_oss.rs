@@ -89,3 +89,39 @@ fn what_is_beyond_the_sliding_window_still_matters_through_the_other_layers() {
     let apart = a.iter().zip(&b).skip(200).map(|(a, b)| (a.loss_nats - b.loss_nats).abs());
     assert!(apart.fold(0.0, f32::max) > 1e-3);
 }
+
+#[test]
+fn a_temperature_of_one_is_none_and_sums_are_sums() {
+    let mut scorer = open(&folder().join("tiny.gguf"));
+    let tokens = ids(&expected()[1]["ids"]);
+    let window = Window { skip: 7, ..whole(&tokens) };
+    let scores = scorer.score(&[window], Some(1.0)).unwrap().remove(0);
+    let sums = scorer.loss_sums(&[window], &[1.0, 0.5]).unwrap().remove(0);
+    assert_eq!(scores.len(), tokens.len() - 1 - 7);
+    assert!(scores.iter().all(|score| score.calibrated.unwrap().loss_nats == score.loss_nats));
+    let loss: f64 = scores.iter().map(|score| f64::from(score.loss_nats)).sum();
+    assert!((sums[0].loss_nats - loss).abs() < 1e-6 * loss, "{sums:?}, {loss}");
+    assert!(sums[1].entropy_nats > sums[0].entropy_nats, "half the logits are less certain: {sums:?}");
+}
+
+#[test]
+fn what_is_not_recorded_changes_nothing() {
+    let mut scorer = open(&folder().join("tiny.gguf"));
+    let tokens = ids(&expected()[0]["ids"]);
+    let all = score_whole(&mut scorer, &tokens);
+    let skipping = Window { skip: 400, ..whole(&tokens) };
+    assert_eq!(scorer.score(&[skipping], None).unwrap()[0], all[400..]);
+}
+
+/// Parts of a window see those before them: only the order of sums differs.
+#[test]
+fn parts_of_a_window_continue_each_other() {
+    let tokens = ids(&expected()[0]["ids"]);
+    let of_batch = |batch| {
+        let options = LlamaOptions { batch, ..LlamaOptions::default() };
+        score_whole(&mut LlamaScorer::open(&folder().join("tiny.gguf"), options).unwrap(), &tokens)
+    };
+    for (a, b) in of_batch(512).iter().zip(&of_batch(64)) {
+        assert!((a.loss_nats - b.loss_nats).abs() < 0.05, "{a:?}, {b:?}");
+    }
+}

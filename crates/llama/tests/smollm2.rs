@@ -7,7 +7,7 @@ mod common;
 use std::ops::Range;
 
 use common::{distance, id_list, ids, open, read_json, score_whole, smollm2, whole};
-use deltaloss_llama::{LlamaOptions, LlamaScorer};
+use deltaloss_llama::{LlamaOptions, LlamaScorer, Weights};
 use deltaloss_lm::{Scorer, Window};
 
 fn expected() -> Vec<serde_json::Value> {
@@ -43,13 +43,14 @@ fn ids_and_spans_are_those_of_the_models_own_tokenizer() {
     assert_eq!((scorer.context(), scorer.tokenizer().size), (8192, 49_152));
 }
 
-/// The tolerances are those for llama.cpp's arithmetic, which rounds activations to eight bits where weights are quantised.
+/// The tolerances are the project's for llama.cpp's arithmetic, which rounds activations to eight bits where weights are
+/// quantised.
 #[test]
 fn losses_entropies_and_ranks_are_those_of_the_dequantised_weights() {
-    let mut scorer = open(&smollm2());
+    let options = LlamaOptions { weights: Weights::Stored, ..LlamaOptions::default() };
+    let mut scorer = LlamaScorer::open(&smollm2(), options).unwrap();
     for case in expected() {
-        let scores = score_whole(&mut scorer, &ids(&case["ids"]));
-        let distance = distance(&scores, &case);
+        let distance = distance(&score_whole(&mut scorer, &ids(&case["ids"])), &case);
         println!("{distance:?}");
         assert!(distance.mean_loss < 0.04, "{distance:?}");
         assert!(distance.mean_entropy < 0.06, "{distance:?}");
@@ -58,50 +59,18 @@ fn losses_entropies_and_ranks_are_those_of_the_dequantised_weights() {
     }
 }
 
+/// With widened weights nothing is rounded but keys and values, to 16-bit floats: 7e-5 in the means and 0.006 nats on the worst
+/// token were measured (2e-5 on the worst where they stay f32, which takes a third more time).
 #[test]
-fn a_windows_bits_depend_on_nothing_but_the_window() {
+fn widened_weights_are_the_dequantised_ones() {
     let mut scorer = open(&smollm2());
-    let tokens = ids(&expected()[0]["ids"]);
-    let lengths = [257, 1, 2, 100, 256, 31];
-    let windows: Vec<Window<'_>> = lengths.iter().map(|&length| whole(&tokens[..length + 1])).collect();
-    let together = scorer.score(&windows, Some(0.9)).unwrap();
-    for (window, scores) in windows.iter().zip(&together) {
-        let alone = scorer.score(&[*window], Some(0.9)).unwrap().remove(0);
-        assert_eq!(&alone, scores, "{} inputs", window.inputs.len());
-        let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-        let on_one = one.install(|| scorer.score(&[*window], Some(0.9))).unwrap().remove(0);
-        assert_eq!(&on_one, scores, "{} inputs on one thread", window.inputs.len());
-    }
-    let skipping = Window { skip: 40, ..windows[3] };
-    let scores = scorer.score(&[skipping], Some(0.9)).unwrap().remove(0);
-    assert_eq!(scores[..], together[3][40..], "what is not recorded changes nothing");
-}
-
-#[test]
-fn a_temperature_of_one_is_none_and_sums_are_sums() {
-    let mut scorer = open(&smollm2());
-    let tokens = ids(&expected()[1]["ids"]);
-    let window = whole(&tokens);
-    let scores = scorer.score(&[window], Some(1.0)).unwrap().remove(0);
-    let sums = scorer.loss_sums(&[window], &[1.0, 0.5]).unwrap().remove(0);
-    assert!(scores.iter().all(|score| score.calibrated.unwrap().loss_nats == score.loss_nats));
-    let loss: f64 = scores.iter().map(|score| f64::from(score.loss_nats)).sum();
-    assert!((sums[0].loss_nats - loss).abs() < 1e-4 * loss, "{sums:?}, {loss}");
-    assert!(sums[1].entropy_nats > sums[0].entropy_nats, "half the logits are less certain: {sums:?}");
-}
-
-#[test]
-fn parts_of_a_window_continue_each_other() {
-    let tokens = ids(&expected()[0]["ids"]);
-    let scores: Vec<Vec<_>> = [512, 64]
-        .into_iter()
-        .map(|batch| {
-            let options = LlamaOptions { batch, ..LlamaOptions::default() };
-            score_whole(&mut LlamaScorer::open(&smollm2(), options).unwrap(), &tokens)
-        })
-        .collect();
-    for (a, b) in scores[0].iter().zip(&scores[1]) {
-        assert!((a.loss_nats - b.loss_nats).abs() < 2e-3, "{a:?}, {b:?}");
+    assert!(scorer.engine().version.contains("weights widened to f32"), "{:?}", scorer.engine());
+    for case in expected() {
+        let distance = distance(&score_whole(&mut scorer, &ids(&case["ids"])), &case);
+        println!("{distance:?}");
+        assert!(distance.mean_loss < 5e-4 && distance.mean_entropy < 5e-4, "{distance:?}");
+        assert!(distance.worst_loss < 0.02 && distance.worst_entropy < 0.02, "{distance:?}");
+        assert!(distance.correlation > 0.999_99 && distance.ranks_that_differ < 6, "{distance:?}");
     }
 }
 
