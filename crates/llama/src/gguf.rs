@@ -195,7 +195,7 @@ fn check_places(
                 "tensor `{name}` begins at byte {offset} of the weights, but the one before it ends at {due}"
             )));
         }
-        let end = weights.checked_add(offset.saturating_add(*bytes)).unwrap_or(u64::MAX);
+        let end = weights.saturating_add(offset.saturating_add(*bytes));
         if end > reader.length() {
             return Err(reader.bad(format!(
                 "it is truncated: tensor `{name}` ends at byte {end}, the file at {}. Download or copy it again",

@@ -10,6 +10,8 @@ mod gguf;
 #[cfg(feature = "llama")]
 mod log;
 #[cfg(feature = "llama")]
+mod open;
+#[cfg(feature = "llama")]
 mod scorer;
 #[cfg(feature = "llama")]
 mod vocabulary;
@@ -19,4 +21,6 @@ mod widen;
 #[cfg(feature = "llama")]
 pub use gguf::GgufHeader;
 #[cfg(feature = "llama")]
-pub use scorer::{LlamaOptions, LlamaScorer, Weights};
+pub use open::{LlamaOptions, Weights};
+#[cfg(feature = "llama")]
+pub use scorer::LlamaScorer;

@@ -14,6 +14,15 @@ pub(crate) struct Unspelt {
     pub(crate) problem: String,
 }
 
+/// Why texts could not be encoded.
+#[derive(Debug)]
+pub(crate) enum EncodeFailure {
+    /// The text of this index is not spelt out by its tokens.
+    Text(usize, Unspelt),
+    /// No thread could be started.
+    Thread(std::io::Error),
+}
+
 /// The bytes of every token of a model.
 #[derive(Debug)]
 pub(crate) struct Vocabulary {
@@ -37,7 +46,7 @@ impl Vocabulary {
         model: &LlamaModel,
         texts: &[&str],
         threads: usize,
-    ) -> std::io::Result<Result<Vec<Vec<Token>>, (usize, Unspelt)>> {
+    ) -> Result<Vec<Vec<Token>>, EncodeFailure> {
         let share = texts.len().div_ceil(threads.max(1)).max(1);
         let work =
             |part: &[&str]| -> Vec<_> { part.iter().map(|text| self.encode_one(model, text)).collect() };
@@ -51,9 +60,10 @@ impl Vocabulary {
                 thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             };
             Ok::<Vec<Vec<_>>, std::io::Error>(threads.into_iter().map(join).collect())
-        })?;
+        })
+        .map_err(EncodeFailure::Thread)?;
         let each = parts.into_iter().flatten().enumerate();
-        Ok(each.map(|(text, tokens)| tokens.map_err(|unspelt| (text, unspelt))).collect())
+        each.map(|(text, tokens)| tokens.map_err(|unspelt| EncodeFailure::Text(text, unspelt))).collect()
     }
 
     fn encode_one(&self, model: &LlamaModel, text: &str) -> Result<Vec<Token>, Unspelt> {
@@ -144,10 +154,10 @@ mod tests {
     #[test]
     fn a_space_that_the_tokenizer_put_in_front_belongs_to_no_byte() {
         let vocabulary = vocabulary(&[b"a", b"\xc3", b"\xa9 ", b" a", b" "]);
-        assert_eq!(spans(&vocabulary, "a", &[3]), Ok(vec![0..1]));
+        assert_eq!(spans(&vocabulary, "aa", &[3, 0]), Ok(vec![0..1, 1..2]));
         assert_eq!(spans(&vocabulary, "a a", &[4, 0, 3]), Ok(vec![0..0, 0..1, 1..3]));
         assert_eq!(spans(&vocabulary, " a", &[4, 3]), Ok(vec![0..0, 0..2]));
-        assert_eq!(spans(&vocabulary, " a", &[3]), Ok(vec![0..2]), "the document's own space");
+        assert_eq!(spans(&vocabulary, " aa", &[3, 0]), Ok(vec![0..2, 2..3]), "the document's own space");
     }
 
     #[test]
