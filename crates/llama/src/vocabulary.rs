@@ -4,8 +4,11 @@ use deltaloss_lm::Token;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 
-/// Text is cut by regular expressions that call themselves once a character; memory is only taken where a text needs it.
-const STACK_BYTES: usize = 256 << 20;
+/// llama.cpp cuts text for some tokenizers by regular expressions that call themselves once a character of a piece, with some
+/// 500 bytes of stack each, and ends the process where the stack does. A piece is at most two runs of one kind of character.
+const LONGEST_RUN: usize = 200_000;
+/// More than twice what that takes; memory is only taken where a text needs it.
+const STACK_BYTES: usize = 512 << 20;
 
 /// Where and why a text is not spelt out by its tokens.
 #[derive(Debug, PartialEq, Eq)]
@@ -74,6 +77,13 @@ impl Vocabulary {
             let problem = format!("cannot take {} bytes at once; split the document", text.len());
             return Err(Unspelt { byte: 0, problem });
         }
+        if let Some(byte) = overlong_run(text) {
+            let problem = format!(
+                "cannot take the run that begins there, of more than {LONGEST_RUN} letters, blanks or other characters; \
+                 split it or take it out"
+            );
+            return Err(Unspelt { byte, problem });
+        }
         // No special token is recognised: `<|endoftext|>` in a document is ordinary characters.
         let ids = model.vocab().tokenize(text.as_bytes(), false, false);
         let ids: Vec<u32> = ids.into_iter().map(|LlamaToken(id)| id as u32).collect();
@@ -112,6 +122,28 @@ impl Vocabulary {
         }
         if at == bytes.len() { Ok(tokens) } else { Err(unspelt(text, at)) }
     }
+}
+
+/// Where a run of more than [`LONGEST_RUN`] characters of one kind begins.
+fn overlong_run(text: &str) -> Option<usize> {
+    let (mut kind, mut start, mut length) = (0, 0, 0);
+    for (at, letter) in text.char_indices() {
+        let own = if letter.is_whitespace() {
+            1
+        } else if letter.is_alphabetic() {
+            2
+        } else {
+            3
+        };
+        if own != kind {
+            (kind, start, length) = (own, at, 0);
+        }
+        length += 1;
+        if length > LONGEST_RUN {
+            return Some(start);
+        }
+    }
+    None
 }
 
 fn unspelt(text: &str, byte: usize) -> Unspelt {
@@ -158,6 +190,14 @@ mod tests {
         assert_eq!(spans(&vocabulary, "a a", &[4, 0, 3]), Ok(vec![0..0, 0..1, 1..3]));
         assert_eq!(spans(&vocabulary, " a", &[4, 3]), Ok(vec![0..0, 0..2]));
         assert_eq!(spans(&vocabulary, " aa", &[3, 0]), Ok(vec![0..2, 2..3]), "the document's own space");
+    }
+
+    #[test]
+    fn runs_that_would_end_the_process_are_found() {
+        let run = |letter: &str| letter.repeat(LONGEST_RUN);
+        assert_eq!(overlong_run(&(run("é") + &run(" ") + &run("(") + &run("a"))), None);
+        assert_eq!(overlong_run(&(run(" ") + &run("é") + "e ")), Some(LONGEST_RUN));
+        assert_eq!(overlong_run(&("a1".to_owned() + &run("\n") + " ")), Some(2));
     }
 
     #[test]

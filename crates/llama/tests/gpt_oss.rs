@@ -125,3 +125,19 @@ fn parts_of_a_window_continue_each_other() {
         assert!((a.loss_nats - b.loss_nats).abs() < 0.05, "{a:?}, {b:?}");
     }
 }
+
+/// Its pattern is matched by recursion: a run of a million ends a process with a quarter of a gigabyte of stack.
+#[test]
+fn the_longest_runs_of_one_kind_are_cut_and_longer_ones_refused() {
+    let scorer = open(&folder().join("tiny.gguf"));
+    for pair in [["a", "("], [" ", "é"], ["(", "\n"], ["1", "B"]] {
+        let text = pair.map(|letter| letter.repeat(200_000)).concat();
+        let tokens = scorer.encode(&[&text]).unwrap().remove(0);
+        assert_eq!(tokens.last().unwrap().bytes.end, text.len());
+        let error = scorer.encode(&["", &(text.clone() + pair[1])]).unwrap_err().to_string();
+        assert!(
+            error.contains("text 1 of the call, byte 200000:") && error.contains("more than 200000"),
+            "{error}"
+        );
+    }
+}
