@@ -59,8 +59,9 @@ fn losses_entropies_and_ranks_are_those_of_the_dequantised_weights() {
     }
 }
 
-/// With widened weights nothing is rounded but keys and values, to 16-bit floats: 7e-5 in the means and 0.006 nats on the worst
-/// token were measured (2e-5 on the worst where they stay f32, which takes a third more time).
+/// With widened weights nothing is rounded but keys and values, to 16-bit floats. Measured with AVX-512 and AVX2: up to 8e-4 in
+/// the means, of 50 tokens, and 0.014 nats on the worst token. (Where keys and values stay f32 it is 3e-5 on the worst, and takes a third more
+/// time.) The bounds are some three times that.
 #[test]
 fn widened_weights_are_the_dequantised_ones() {
     let mut scorer = open(&smollm2());
@@ -68,9 +69,9 @@ fn widened_weights_are_the_dequantised_ones() {
     for case in expected() {
         let distance = distance(&score_whole(&mut scorer, &ids(&case["ids"])), &case);
         println!("{distance:?}");
-        assert!(distance.mean_loss < 5e-4 && distance.mean_entropy < 5e-4, "{distance:?}");
-        assert!(distance.worst_loss < 0.02 && distance.worst_entropy < 0.02, "{distance:?}");
-        assert!(distance.correlation > 0.999_99 && distance.ranks_that_differ < 6, "{distance:?}");
+        assert!(distance.mean_loss < 2.5e-3 && distance.mean_entropy < 2.5e-3, "{distance:?}");
+        assert!(distance.worst_loss < 0.05 && distance.worst_entropy < 0.05, "{distance:?}");
+        assert!(distance.correlation > 0.999_99 && distance.ranks_that_differ < 15, "{distance:?}");
     }
 }
 
