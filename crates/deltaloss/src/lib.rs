@@ -37,6 +37,8 @@ pub use compare::{CompareOptions, compare_runs, write_comparison};
 pub use deltaloss_checkpoint as checkpoint;
 pub use deltaloss_corpus as corpus;
 pub use deltaloss_kernels as kernels;
+#[cfg(feature = "llama")]
+pub use deltaloss_llama as llama;
 pub use deltaloss_lm as lm;
 pub use deltaloss_lm::{Progress, ScoreOptions, WindowMode};
 pub use deltaloss_records as records;
@@ -45,5 +47,8 @@ pub use deltaloss_stats as stats;
 pub use deltaloss_train as train;
 pub use demo::{DEMO_DOCUMENTS, demo};
 pub use error::Error;
-pub use scoring::{find_tokenizer, open_model, open_scorer, open_tokenizer, score_to_folder};
+pub use scoring::{
+    GgufOptions, find_tokenizer, is_gguf, open_gguf, open_model, open_scorer, open_tokenizer,
+    score_to_folder, try_gguf,
+};
 pub use training::{train_model, train_tokenizer};

@@ -12,7 +12,7 @@ use clap::Parser;
 
 use crate::program::arguments::{Arguments, Command};
 use crate::program::{
-    check, comparing, demonstration, failure, inspect, scoring, tokenize, train_tokenizer, training,
+    check, comparing, demonstration, failure, gguf, inspect, scoring, tokenize, train_tokenizer, training,
 };
 
 fn main() -> ExitCode {
@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Command::Tokenize(call) => tokenize::run(call),
         Command::Train(call) => training::run(call, &console),
         Command::TrainTokenizer(call) => train_tokenizer::run(call, &console),
+        Command::TryGguf(call) => gguf::run(call),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -12,6 +12,20 @@ use deltaloss_records::{RunInfo, RunWriter, TokenForm};
 use crate::bundled;
 use crate::error::Error;
 
+/// How to run a model in GGUF form.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GgufOptions {
+    /// Layers whose weights go to a GPU; none by default.
+    pub gpu_layers: Option<u32>,
+    /// Inputs that go through the model at once; memory is so many rows of logits. 512 by default.
+    pub batch: Option<usize>,
+    /// Whether to compute with weights as the file has them (false) or as the f32 they stand for (true); by default as f32 on a
+    /// processor for models of up to a thousand million weights.
+    pub widen: Option<bool>,
+    /// The model's name in reports; its file's name by default.
+    pub name: Option<String>,
+}
+
 /// Reads the files of a model: `builtin:NAME` or a folder in the circuit-sparsity layout.
 ///
 /// # Errors
@@ -28,14 +42,74 @@ pub fn open_model(source: &str) -> Result<ModelFiles, Error> {
         if source.starts_with(scheme) {
             return Err(refuse(format!(
                 "this version does not download models; download the model's folder (beeg_config.json, \
-                 final_model.pt and its tokenizer) and name that in place of `{scheme}…`"
+                 final_model.pt and its tokenizer) or its .gguf file and name that in place of `{scheme}…`"
             )));
         }
     }
-    if Path::new(source).extension().is_some_and(|extension| extension == "gguf") {
-        return Err(refuse("this version does not run GGUF models, only the circuit-sparsity layout".into()));
+    if is_gguf(source) {
+        return Err(refuse("GGUF models are for `deltaloss score` and `deltaloss inspect` only".into()));
     }
     Ok(ModelFiles::open(Path::new(source))?)
+}
+
+/// Whether a model's source names a GGUF file, by its ending.
+pub fn is_gguf(source: &str) -> bool {
+    Path::new(source).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
+}
+
+/// Opens a model in GGUF form with the tokenizer that its file holds.
+///
+/// # Errors
+/// The file is damaged, or holds a model that cannot score text; in a build without the feature `llama`, always.
+#[cfg(feature = "llama")]
+pub fn open_gguf(path: &Path, options: &GgufOptions) -> Result<Box<dyn Scorer>, Error> {
+    use deltaloss_llama::{LlamaOptions, LlamaScorer, Weights};
+    let weights = match options.widen {
+        None => Weights::Auto,
+        Some(true) => Weights::Widened,
+        Some(false) => Weights::Stored,
+    };
+    let batch = options.batch.unwrap_or(LlamaOptions::default().batch);
+    let mut scorer =
+        LlamaScorer::open(path, LlamaOptions { gpu_layers: options.gpu_layers, batch, weights })?;
+    if let Some(name) = &options.name {
+        scorer.rename(name);
+    }
+    Ok(Box::new(scorer))
+}
+
+/// Opens a model in GGUF form with the tokenizer that its file holds.
+///
+/// # Errors
+/// The file is damaged, or holds a model that cannot score text; in a build without the feature `llama`, always.
+#[cfg(not(feature = "llama"))]
+pub fn open_gguf(path: &Path, _: &GgufOptions) -> Result<Box<dyn Scorer>, Error> {
+    Err(Error::Source {
+        source_name: path.display().to_string(),
+        problem: "this build does not run GGUF models; build it with `cargo build --release --features llama`, which \
+                  needs cmake, a C++ compiler and libclang (see the README)"
+            .into(),
+    })
+}
+
+/// Loads a model in GGUF form and predicts one token. llama.cpp ends the process where a file contradicts itself in ways that
+/// only it notices, so this is for a process that may end.
+///
+/// # Errors
+/// As [`open_gguf`].
+#[cfg(feature = "llama")]
+pub fn try_gguf(path: &Path) -> Result<(), Error> {
+    Ok(deltaloss_llama::LlamaScorer::try_out(path)?)
+}
+
+/// Loads a model in GGUF form and predicts one token. llama.cpp ends the process where a file contradicts itself in ways that
+/// only it notices, so this is for a process that may end.
+///
+/// # Errors
+/// As [`open_gguf`].
+#[cfg(not(feature = "llama"))]
+pub fn try_gguf(path: &Path) -> Result<(), Error> {
+    open_gguf(path, &GgufOptions::default()).map(drop)
 }
 
 /// Reads a tokenizer: `builtin:NAME`, a folder, or a `tokenizer.json`.

@@ -79,6 +79,38 @@ pub enum LmError {
         /// Its vocabulary.
         vocabulary: usize,
     },
+    /// The tokenizer has no tokens that spell out a text.
+    #[error("text {text} of the call, byte {byte}: the tokenizer {tokenizer} {problem}")]
+    Encode {
+        /// The tokenizer.
+        tokenizer: String,
+        /// The text's index in the call.
+        text: usize,
+        /// The first byte that is not spelt out.
+        byte: usize,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// The same, of a document of a corpus.
+    #[error("document `{document}`, byte {byte}: the tokenizer {tokenizer} {problem}")]
+    EncodeDocument {
+        /// The tokenizer.
+        tokenizer: String,
+        /// The document.
+        document: String,
+        /// The first byte that is not spelt out.
+        byte: usize,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// Another engine than the native one failed.
+    #[error("{model}: {problem}")]
+    Engine {
+        /// The model.
+        model: String,
+        /// What the engine said.
+        problem: String,
+    },
     /// The window asked for cannot be used.
     #[error("{0}")]
     Window(String),

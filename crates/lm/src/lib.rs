@@ -19,6 +19,8 @@ pub use error::LmError;
 pub use linear::SPARSE_BELOW;
 pub use model::{ModelFiles, NativeModel};
 pub use score::{Progress, ScoreOptions, score};
-pub use scorer::{LossSums, NativeScorer, NonFinite, ScoreFailure, Scorer, Window};
+pub use scorer::{
+    LossSums, NativeScorer, NonFinite, Rows, ScoreFailure, Scorer, Window, loss_sums_of_rows, scores_of_rows,
+};
 pub use tokenizer::{Token, Tokenizer, TokenizerPair, train_tokenizer};
 pub use window::{WindowMode, WindowSpan, windows};

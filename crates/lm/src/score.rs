@@ -33,8 +33,8 @@ pub struct ScoreOptions {
     /// Inputs a window; the scorer's context by default.
     pub context: Option<usize>,
     /// Whether the scorer's beginning-of-text token stands in front of every document, so that the first token is
-    /// predicted too.
-    pub beginning_of_text: bool,
+    /// predicted too; what the model was made for ([`Scorer::adds_beginning_of_text`]) by default.
+    pub beginning_of_text: Option<bool>,
     /// Leave out documents with too few tokens instead of failing.
     pub skip_unusable: bool,
     /// Fit the run's temperature on the discovery half first, and record every token at it too.
@@ -46,7 +46,7 @@ impl Default for ScoreOptions {
         ScoreOptions {
             mode: WindowMode::Chunk,
             context: None,
-            beginning_of_text: false,
+            beginning_of_text: None,
             skip_unusable: false,
             calibrate: true,
         }

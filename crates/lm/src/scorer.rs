@@ -70,10 +70,16 @@ pub trait Scorer {
     /// The token that can be put in front of a document, if the vocabulary has one.
     fn beginning_of_text(&self) -> Option<u32>;
 
+    /// Whether the model was made to read that token in front of every document, so that it stands there unless it is
+    /// asked not to.
+    fn adds_beginning_of_text(&self) -> bool {
+        false
+    }
+
     /// The tokens of each text.
     ///
     /// # Errors
-    /// The tokenizer has no token for some of a text.
+    /// The tokenizer has no token for some of a text ([`LmError::Encode`], by the text's index).
     fn encode(&self, texts: &[&str]) -> Result<Vec<Vec<Token>>, LmError>;
 
     /// Scores windows: for each, one score a target from `skip` on, in order. With `beta` each score is also calibrated
@@ -107,8 +113,68 @@ pub trait Scorer {
     }
 }
 
-/// A window's rows: one a recorded target, and one for each of them and each inverse temperature.
-type Rows = (Vec<LossRow>, Vec<TemperedRow>);
+/// A window's rows: one a recorded target, and one for each of them and each inverse temperature, `[target][β]`.
+pub type Rows = (Vec<LossRow>, Vec<TemperedRow>);
+
+/// What [`Scorer::score`] answers, from the rows of each window at one inverse temperature or none.
+///
+/// # Errors
+/// The first score that is not finite.
+pub fn scores_of_rows(windows: &[Window<'_>], scored: &[Rows]) -> Result<Vec<Vec<TokenScore>>, ScoreFailure> {
+    let mut scores = Vec::with_capacity(scored.len());
+    for (index, (window, (rows, tempered))) in windows.iter().zip(scored).enumerate() {
+        let calibrated = tempered.iter().map(Some).chain(std::iter::repeat(None));
+        let list: Vec<TokenScore> = rows.iter().zip(calibrated).map(token_score).collect();
+        // As it will be stored: a loss can be finite in f64 and not in f32.
+        if let Some(i) = list.iter().position(|score| !is_finite(score)) {
+            return Err(ScoreFailure::NonFinite(NonFinite { window: index, target: window.skip + i }));
+        }
+        scores.push(list);
+    }
+    Ok(scores)
+}
+
+/// What [`Scorer::loss_sums`] answers, from the rows of each window at `betas` inverse temperatures.
+///
+/// # Errors
+/// The first row that is not finite.
+pub fn loss_sums_of_rows(
+    windows: &[Window<'_>],
+    scored: &[Rows],
+    betas: usize,
+) -> Result<Vec<Vec<LossSums>>, ScoreFailure> {
+    let mut all = Vec::with_capacity(scored.len());
+    for (index, (window, (_, tempered))) in windows.iter().zip(scored).enumerate() {
+        let mut sums = vec![LossSums::default(); betas];
+        for (i, of_target) in tempered.chunks_exact(betas.max(1)).enumerate() {
+            if !of_target.iter().all(TemperedRow::is_finite) {
+                let target = window.skip + i;
+                return Err(ScoreFailure::NonFinite(NonFinite { window: index, target }));
+            }
+            for (sum, row) in sums.iter_mut().zip(of_target) {
+                sum.loss_nats += row.loss_nats;
+                sum.entropy_nats += row.entropy_nats;
+            }
+        }
+        all.push(sums);
+    }
+    Ok(all)
+}
+
+fn token_score((row, calibrated): (&LossRow, Option<&TemperedRow>)) -> TokenScore {
+    TokenScore {
+        loss_nats: row.loss_nats as f32,
+        entropy_nats: row.entropy_nats as f32,
+        rank: row.rank,
+        top_token: row.top,
+        top_probability: row.top_probability as f32,
+        calibrated: calibrated.map(|row| CalibratedScore {
+            loss_nats: row.loss_nats as f32,
+            entropy_nats: row.entropy_nats as f32,
+            top_probability: row.top_probability as f32,
+        }),
+    }
+}
 
 /// The native engine as a [`Scorer`]: windows are spread over rayon's threads, each computed on one.
 #[derive(Debug)]
@@ -188,30 +254,7 @@ impl Scorer for NativeScorer {
         windows: &[Window<'_>],
         beta: Option<f32>,
     ) -> Result<Vec<Vec<TokenScore>>, ScoreFailure> {
-        let scored = self.tempered(windows, beta.as_slice())?;
-        let token_score = |(row, calibrated): (&LossRow, Option<&TemperedRow>)| TokenScore {
-            loss_nats: row.loss_nats as f32,
-            entropy_nats: row.entropy_nats as f32,
-            rank: row.rank,
-            top_token: row.top,
-            top_probability: row.top_probability as f32,
-            calibrated: calibrated.map(|row| CalibratedScore {
-                loss_nats: row.loss_nats as f32,
-                entropy_nats: row.entropy_nats as f32,
-                top_probability: row.top_probability as f32,
-            }),
-        };
-        let mut scores = Vec::with_capacity(scored.len());
-        for (index, (window, (rows, tempered))) in windows.iter().zip(&scored).enumerate() {
-            let calibrated = tempered.iter().map(Some).chain(std::iter::repeat(None));
-            let list: Vec<TokenScore> = rows.iter().zip(calibrated).map(token_score).collect();
-            // As it will be stored: a loss can be finite in f64 and not in f32.
-            if let Some(i) = list.iter().position(|score| !is_finite(score)) {
-                return Err(ScoreFailure::NonFinite(NonFinite { window: index, target: window.skip + i }));
-            }
-            scores.push(list);
-        }
-        Ok(scores)
+        scores_of_rows(windows, &self.tempered(windows, beta.as_slice())?)
     }
 
     fn calibrates(&self) -> bool {
@@ -223,23 +266,7 @@ impl Scorer for NativeScorer {
         windows: &[Window<'_>],
         betas: &[f32],
     ) -> Result<Vec<Vec<LossSums>>, ScoreFailure> {
-        let scored = self.tempered(windows, betas)?;
-        let mut all = Vec::with_capacity(scored.len());
-        for (index, (window, (_, tempered))) in windows.iter().zip(&scored).enumerate() {
-            let mut sums = vec![LossSums::default(); betas.len()];
-            for (i, of_target) in tempered.chunks_exact(betas.len().max(1)).enumerate() {
-                if !of_target.iter().all(TemperedRow::is_finite) {
-                    let target = window.skip + i;
-                    return Err(ScoreFailure::NonFinite(NonFinite { window: index, target }));
-                }
-                for (sum, row) in sums.iter_mut().zip(of_target) {
-                    sum.loss_nats += row.loss_nats;
-                    sum.entropy_nats += row.entropy_nats;
-                }
-            }
-            all.push(sums);
-        }
-        Ok(all)
+        loss_sums_of_rows(windows, &self.tempered(windows, betas)?, betas.len())
     }
 }
 

@@ -141,7 +141,7 @@ fn each_mode_records_the_tokens_it_should() {
 fn beginning_of_text_predicts_the_first_token_too() {
     let folder = tempfile::tempdir().unwrap();
     let corpus = corpus(folder.path(), &["abcd", "x"]);
-    let options = ScoreOptions { beginning_of_text: true, ..ScoreOptions::default() };
+    let options = ScoreOptions { beginning_of_text: Some(true), ..ScoreOptions::default() };
     let (info, sink) = run(&mut Spy::new(3), &corpus, &options).unwrap();
     assert_eq!(seen(&sink), [(0, 1), (1, 2), (2, 3), (3, 1), (0, 1)]);
     assert_eq!(sink.tokens.byte_start, [0, 1, 2, 3, 0]);
@@ -194,7 +194,8 @@ fn a_loss_that_is_not_finite_names_document_and_position() {
         [(WindowMode::Chunk, false), (WindowMode::Slide { stride: 2 }, false), (WindowMode::Chunk, true)]
     {
         let mut spy = Spy { poison: Some(b'!'), ..Spy::new(3) };
-        let options = ScoreOptions { mode, beginning_of_text, ..ScoreOptions::default() };
+        let options =
+            ScoreOptions { mode, beginning_of_text: Some(beginning_of_text), ..ScoreOptions::default() };
         let message = run(&mut spy, &corpus, &options).unwrap_err().to_string();
         assert!(message.contains("token 7 of document `1.py` is not finite"), "{message}");
     }

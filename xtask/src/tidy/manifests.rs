@@ -15,12 +15,13 @@ const TABLE: &str = "xtask/src/tidy/manifests.rs";
 
 /// Each crate of the workspace and those of the workspace's crates it may depend on, tests and build scripts
 /// included.
-const CRATES: [(&str, &[&str]); 10] = [
+const CRATES: [(&str, &[&str]); 11] = [
     ("deltaloss-kernels", &[]),
     ("deltaloss-checkpoint", &[]),
     ("deltaloss-corpus", &[]),
     ("deltaloss-records", &[]),
     ("deltaloss-lm", &["deltaloss-kernels", "deltaloss-checkpoint", "deltaloss-corpus", "deltaloss-records"]),
+    ("deltaloss-llama", &["deltaloss-kernels", "deltaloss-corpus", "deltaloss-records", "deltaloss-lm"]),
     ("deltaloss-stats", &["deltaloss-records"]),
     ("deltaloss-train", &["deltaloss-kernels", "deltaloss-checkpoint", "deltaloss-corpus", "deltaloss-lm"]),
     ("deltaloss-report", &["deltaloss-stats", "deltaloss-records"]),
@@ -32,6 +33,7 @@ const CRATES: [(&str, &[&str]); 10] = [
             "deltaloss-corpus",
             "deltaloss-records",
             "deltaloss-lm",
+            "deltaloss-llama",
             "deltaloss-stats",
             "deltaloss-report",
             "deltaloss-train",
@@ -42,12 +44,13 @@ const CRATES: [(&str, &[&str]); 10] = [
 
 /// Families of outside crates (`arrow` is `arrow` and `arrow-array` and the like) and the only crates that may
 /// use them.
-const CONFINED: [(&str, &[&str]); 6] = [
+const CONFINED: [(&str, &[&str]); 7] = [
     ("parquet", &["deltaloss-corpus", "deltaloss-records"]),
     ("arrow", &["deltaloss-corpus", "deltaloss-records"]),
     ("clap", &["deltaloss"]),
     ("indicatif", &["deltaloss"]),
     ("gemm", &["deltaloss-kernels"]),
+    ("llama-cpp", &["deltaloss-llama"]),
     ("tokenizers", &["deltaloss-lm"]),
 ];
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::builder::{NonEmptyStringValueParser, RangedU64ValueParser, ValueParser};
+use clap::builder::{BoolishValueParser, NonEmptyStringValueParser, RangedU64ValueParser, ValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Finds out what one language model does better than another, token by token.
@@ -37,6 +37,14 @@ pub(crate) enum Command {
     Train(Train),
     /// Make a tokenizer from a corpus
     TrainTokenizer(TrainTokenizer),
+    /// Load a GGUF model and predict one token
+    #[command(hide = true)]
+    TryGguf(TryGguf),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TryGguf {
+    pub(crate) model: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -51,7 +59,7 @@ pub(crate) struct Demo {
 
 #[derive(Debug, Args)]
 pub(crate) struct Score {
-    /// A folder in the circuit-sparsity layout, or builtin:NAME
+    /// A folder in the circuit-sparsity layout, builtin:NAME, or a .gguf file
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: String,
     /// What to score: builtin:python-stdlib, a folder or file of source code, JSON Lines, Parquet
@@ -82,6 +90,31 @@ pub(crate) struct Score {
     pub(crate) window: WindowChoice,
     #[command(flatten)]
     pub(crate) corpus_options: CorpusChoice,
+    #[command(flatten)]
+    pub(crate) gguf: GgufChoice,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "GGUF models")]
+pub(crate) struct GgufChoice {
+    /// Layers to put on the GPU, in a build with cuda, vulkan or metal [default: 0]
+    #[arg(long, value_name = "N")]
+    pub(crate) gpu_layers: Option<u32>,
+    /// Inputs that go through the model at once; memory is that many rows of logits [default: 512]
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<u64>::new().range(32..=65536))]
+    pub(crate) batch: Option<u64>,
+    /// Compute with the weights as the file has them, or as the f32 they stand for, which takes 4 bytes a weight [default: f32
+    /// without a GPU for models of up to a thousand million weights, else stored]
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub(crate) weights: Option<WeightForm>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WeightForm {
+    /// As the file has them; llama.cpp then rounds activations to eight bits
+    Stored,
+    /// Widened; nothing is rounded
+    F32,
 }
 
 #[derive(Debug, Args)]
@@ -96,9 +129,10 @@ pub(crate) struct WindowChoice {
     /// Inputs a window [default: the model's longest]
     #[arg(long, value_name = "N", value_parser = positive())]
     pub(crate) context: Option<u64>,
-    /// Put the tokenizer's <|endoftext|> in front of every document, so that its first token is predicted too
-    #[arg(long)]
-    pub(crate) beginning_of_text: bool,
+    /// Put the tokenizer's beginning-of-text token (<|endoftext|>) in front of every document, so that its first token is
+    /// predicted too, or do not [default: what the GGUF file says; otherwise no]
+    #[arg(long, value_name = "yes|no", num_args = 0..=1, require_equals = true, default_missing_value = "yes", value_parser = BoolishValueParser::new())]
+    pub(crate) beginning_of_text: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -6,7 +6,7 @@ use std::path::Path;
 use deltaloss::kernels::Isa;
 use deltaloss::lm::{NativeModel, SPARSE_BELOW};
 use deltaloss::records::Run;
-use deltaloss::{find_tokenizer, open_model};
+use deltaloss::{find_tokenizer, is_gguf, open_model};
 
 use super::arguments::Inspect;
 use super::failure::{Failure, from_room, say};
@@ -14,12 +14,15 @@ use super::scoring::{calibration, summary};
 
 pub(crate) fn run(call: &Inspect) -> Result<(), Failure> {
     let path = Path::new(&call.what);
+    if is_gguf(&call.what) {
+        return super::gguf::inspect(path);
+    }
     let text = if path.join("run.json").is_file() { inspect_run(path)? } else { inspect_model(&call.what)? };
     say(&text)
 }
 
 /// Rows of a name and a value.
-fn rows(rows: &[(&str, String)]) -> String {
+pub(crate) fn rows(rows: &[(&str, String)]) -> String {
     let mut text = String::new();
     for (name, value) in rows {
         // Writing to a String does not fail.

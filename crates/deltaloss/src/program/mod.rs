@@ -6,6 +6,7 @@ pub(crate) mod comparing;
 pub(crate) mod console;
 pub(crate) mod demonstration;
 pub(crate) mod failure;
+pub(crate) mod gguf;
 pub(crate) mod inspect;
 pub(crate) mod scoring;
 pub(crate) mod tokenize;

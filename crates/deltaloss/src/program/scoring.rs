@@ -1,16 +1,47 @@
 //! `deltaloss score`.
 
+use std::path::Path;
+
 use deltaloss::corpus::{Corpus, CorpusOptions, CorpusSource, Solutions};
 use deltaloss::lm::Scorer;
 use deltaloss::records::{RunInfo, TokenForm};
-use deltaloss::{ScoreOptions, WindowMode, open_scorer, score_to_folder};
+use deltaloss::{GgufOptions, ScoreOptions, WindowMode, is_gguf, open_gguf, open_scorer, score_to_folder};
 
-use super::arguments::{Mode, Score, SolutionChoice, WindowChoice};
+use super::arguments::{GgufChoice, Mode, Score, SolutionChoice, WeightForm, WindowChoice};
 use super::console::Console;
 use super::failure::{Failure, from_room};
+use super::gguf::try_out;
 
 pub(crate) fn run(call: &Score, console: &Console) -> Result<(), Failure> {
     let corpus = open_corpus(call)?;
+    let mut scorer = if is_gguf(&call.model) { gguf(call)? } else { native(call, console)? };
+    let options = ScoreOptions {
+        skip_unusable: call.skip_unusable,
+        calibrate: !call.no_calibrate,
+        ..options(&call.window, scorer.context())?
+    };
+    let bar = console.bar(&scorer.model().name);
+    let form = if call.compact { TokenForm::Compact } else { TokenForm::Full };
+    let to = (call.out.as_path(), form);
+    let run = score_to_folder(scorer.as_mut(), &corpus, &options, to, call.overwrite, &mut |progress| {
+        bar.hear(progress)
+    })?;
+    drop(bar);
+    console.note(&summary(&run));
+    if let Some(line) = calibration(&run) {
+        console.note(&line);
+    }
+    console.note(&format!("run: {}", call.out.display()));
+    Ok(())
+}
+
+/// A model that our own engine runs.
+fn native(call: &Score, console: &Console) -> Result<Box<dyn Scorer>, Failure> {
+    let GgufChoice { gpu_layers, batch, weights } = &call.gguf;
+    if gpu_layers.is_some() || batch.is_some() || weights.is_some() {
+        let problem = "--gpu-layers, --batch and --weights go with a .gguf model only";
+        return Err(Failure::Misuse(problem.into()));
+    }
     let mut scorer = open_scorer(&call.model, call.tokenizer.as_deref())?;
     if let Some(name) = &call.name {
         scorer.rename(name);
@@ -26,24 +57,25 @@ pub(crate) fn run(call: &Score, console: &Console) -> Result<(), Failure> {
             if unused.len() > names.len() { ", …" } else { "" }
         ));
     }
-    let options = ScoreOptions {
-        skip_unusable: call.skip_unusable,
-        calibrate: !call.no_calibrate,
-        ..options(&call.window, scorer.context())?
-    };
-    let bar = console.bar(&scorer.model().name);
-    let form = if call.compact { TokenForm::Compact } else { TokenForm::Full };
-    let to = (call.out.as_path(), form);
-    let run = score_to_folder(&mut scorer, &corpus, &options, to, call.overwrite, &mut |progress| {
-        bar.hear(progress)
-    })?;
-    drop(bar);
-    console.note(&summary(&run));
-    if let Some(line) = calibration(&run) {
-        console.note(&line);
+    Ok(Box::new(scorer))
+}
+
+/// A model that llama.cpp runs.
+fn gguf(call: &Score) -> Result<Box<dyn Scorer>, Failure> {
+    if call.tokenizer.is_some() {
+        return Err(Failure::Misuse("a .gguf model has its own tokenizer; leave --tokenizer out".into()));
     }
-    console.note(&format!("run: {}", call.out.display()));
-    Ok(())
+    let options = GgufOptions {
+        gpu_layers: call.gguf.gpu_layers,
+        batch: call.gguf.batch.map(|batch| batch as usize),
+        widen: call.gguf.weights.map(|form| form == WeightForm::F32),
+        name: call.name.clone(),
+    };
+    let path = Path::new(&call.model);
+    if cfg!(feature = "llama") {
+        try_out(path)?;
+    }
+    Ok(open_gguf(path, &options)?)
 }
 
 fn open_corpus(call: &Score) -> Result<Corpus, Failure> {

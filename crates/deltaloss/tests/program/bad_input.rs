@@ -26,7 +26,10 @@ fn models_that_are_none() {
         ("builtin:huge", "there are sparse, dense, dense-twin, dense-small"),
         ("csp:csp_yolo1", "does not download models"),
         ("hf:openai/circuit-sparsity", "does not download models"),
-        ("model.gguf", "does not run GGUF models"),
+        (
+            "model.gguf",
+            if cfg!(feature = "llama") { "No such file" } else { "build --release --features llama" },
+        ),
     ] {
         let message = score_fails(path, model, "code.py", &[]);
         assert!(message.contains(part), "{message}");

@@ -6,6 +6,8 @@ mod bad_input;
 mod calibration;
 mod comparison;
 mod demonstration;
+#[cfg(feature = "llama")]
+mod gguf;
 mod scoring;
 #[cfg(unix)]
 mod signals;

@@ -16,12 +16,25 @@ const GROUP_BYTES: usize = 4 << 20;
 
 pub(super) fn encode(scorer: &dyn Scorer, group: &[Document]) -> Result<Vec<Vec<Token>>, LmError> {
     let texts: Vec<&str> = group.iter().map(|document| document.text.as_str()).collect();
-    let tokens = scorer.encode(&texts)?;
+    let tokens = scorer.encode(&texts).map_err(|error| named(error, group))?;
     if tokens.len() == texts.len() {
         return Ok(tokens);
     }
     let (name, got, due) = (&scorer.tokenizer().name, tokens.len(), texts.len());
     Err(LmError::Window(format!("the tokenizer {name} gave tokens of {got} texts for {due}")))
+}
+
+/// Puts the document's name into an error that knows it by its index.
+fn named(error: LmError, group: &[Document]) -> LmError {
+    match error {
+        LmError::Encode { tokenizer, text, byte, problem } => match group.get(text) {
+            Some(document) => {
+                LmError::EncodeDocument { tokenizer, document: document.name.clone(), byte, problem }
+            }
+            None => LmError::Encode { tokenizer, text, byte, problem },
+        },
+        error => error,
+    }
 }
 
 /// Documents a few megabytes at a time.

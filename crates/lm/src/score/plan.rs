@@ -33,7 +33,8 @@ impl Plan {
         }
         // Says what is wrong with the window before any document is read.
         windows(0, context, options.mode)?;
-        let beginning_of_text = match (options.beginning_of_text, scorer.beginning_of_text()) {
+        let wanted = options.beginning_of_text.unwrap_or(scorer.adds_beginning_of_text());
+        let beginning_of_text = match (wanted, scorer.beginning_of_text()) {
             (false, _) => None,
             (true, Some(token)) => Some(token),
             (true, None) => {
