@@ -1,7 +1,7 @@
-//! Scores with GGUF models through llama.cpp: a [`Scorer`](deltaloss_lm::Scorer) with the model's own tokenizer.
+//! Scores with GGUF models through llama.cpp: a `Scorer` of `deltaloss_lm` with the model's own tokenizer.
 //!
 //! llama.cpp runs the model; losses, entropies and ranks come from its logits by `deltaloss_kernels`, as everywhere. It
-//! is C++ that trusts what it reads, so the file's header is checked here first ([`GgufHeader`]).
+//! is C++ that trusts what it reads, so the file's header is checked here first (`GgufHeader`).
 //!
 //! Without the feature `llama` this crate is empty, and nothing but Rust is needed to build it.
 

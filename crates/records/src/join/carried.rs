@@ -8,33 +8,44 @@ use crate::joined::CalibratedLosses;
 /// A model's values at rows of run a; nothing where its own tokens do not cover them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Carried {
+    as_scored: Columns,
+    /// The same at the run's temperature.
+    calibrated: Option<Columns>,
+}
+
+/// Losses and entropies at rows of run a.
+#[derive(Clone, Debug, Default)]
+struct Columns {
     loss: Vec<Option<f64>>,
     entropy: Vec<Option<f32>>,
-    /// Loss and entropy at the run's temperature.
-    calibrated: Option<(Vec<Option<f64>>, Vec<Option<f32>>)>,
+}
+
+impl Columns {
+    /// The rows that stay, all of which are covered.
+    fn rows(&self, stays: &[bool]) -> (Vec<f32>, Vec<f32>) {
+        let losses = self.loss.iter().zip(stays).filter(|(_, stays)| **stays);
+        let entropies = self.entropy.iter().zip(stays).filter(|(_, stays)| **stays);
+        (
+            losses.filter_map(|(loss, _)| loss.map(|loss| loss as f32)).collect(),
+            entropies.filter_map(|(entropy, _)| *entropy).collect(),
+        )
+    }
 }
 
 impl Carried {
     /// Whether the row has values. (All columns of a run cover the same rows.)
     pub(super) fn covers(&self, row: usize) -> bool {
-        self.loss[row].is_some() && self.entropy[row].is_some()
+        self.as_scored.loss[row].is_some() && self.as_scored.entropy[row].is_some()
     }
 
     /// The rows that stay, all of which are covered.
     pub(super) fn rows(&self, stays: &[bool]) -> RowsOfModel {
-        let losses = |column: &[Option<f64>]| -> Vec<f32> {
-            let kept = column.iter().zip(stays).filter(|(_, stays)| **stays);
-            kept.filter_map(|(loss, _)| loss.map(|loss| loss as f32)).collect()
-        };
-        let entropies = |column: &[Option<f32>]| -> Vec<f32> {
-            let kept = column.iter().zip(stays).filter(|(_, stays)| **stays);
-            kept.filter_map(|(entropy, _)| *entropy).collect()
-        };
-        let calibrated = self
-            .calibrated
-            .as_ref()
-            .map(|(loss, entropy)| CalibratedLosses { loss: losses(loss), entropy: entropies(entropy) });
-        (losses(&self.loss), entropies(&self.entropy), calibrated, None)
+        let (loss, entropy) = self.as_scored.rows(stays);
+        let calibrated = self.calibrated.as_ref().map(|columns| {
+            let (loss, entropy) = columns.rows(stays);
+            CalibratedLosses { loss, entropy }
+        });
+        (loss, entropy, calibrated, None)
     }
 }
 
@@ -54,11 +65,13 @@ pub(super) fn carry(from: Of<'_>, to: Of<'_>, rows: &[usize]) -> Result<Carried,
         Carried { calibrated: scores.calibrated.as_ref().map(|_| Default::default()), ..Carried::default() };
     for_each_document(from, to, rows, |theirs, ours, text| {
         let at = theirs.rows;
-        carried.loss.extend(carry_sum(theirs.spans, &scores.loss[at.clone()], ours));
-        carried.entropy.extend(carry_mean(theirs.spans, &scores.entropy[at.clone()], ours, text));
-        if let (Some((loss, entropy)), Some(columns)) = (&mut carried.calibrated, &scores.calibrated) {
-            loss.extend(carry_sum(theirs.spans, &columns.loss[at.clone()], ours));
-            entropy.extend(carry_mean(theirs.spans, &columns.entropy[at], ours, text));
+        let carry = |to: &mut Columns, loss: &[f32], entropy: &[f32]| {
+            to.loss.extend(carry_sum(theirs.spans, &loss[at.clone()], ours));
+            to.entropy.extend(carry_mean(theirs.spans, &entropy[at.clone()], ours, text));
+        };
+        carry(&mut carried.as_scored, &scores.loss, &scores.entropy);
+        if let (Some(to), Some(columns)) = (&mut carried.calibrated, &scores.calibrated) {
+            carry(to, &columns.loss, &columns.entropy);
         }
     })?;
     Ok(carried)

@@ -135,7 +135,7 @@ fn the_slope_is_covered_about_as_often_as_it_says() {
     let mut covered = 0;
     for repetition in 0..repetitions {
         let mut draws = Draws::new(1000 + repetition);
-        let texts: Vec<Vec<&str>> = (0..documents).map(|_| vec!["a"; 5 + draws.below(30) as usize]).collect();
+        let texts: Vec<Vec<&str>> = (0..documents).map(|_| vec!["a"; 5 + draws.below(30)]).collect();
         let texts: Vec<&[&str]> = texts.iter().map(Vec::as_slice).collect();
         let mut join = join_of(&TRIO[..2], &texts);
         let mut entropies = Vec::new();
