@@ -573,9 +573,11 @@ def covariates(part, found):
 
 def held_fixed(part, path, found):
     """Least squares on the design matrix written out: a column a category and the covariates."""
-    rows, checker = part.rows, part.checker
+    x, checker = covariates(part, found), part.checker
+    # What has no entropy of the oracle takes no part; its token may still have occurred before.
+    known = x.notna().all(axis=1)
+    rows, x = part.rows[known], x[known]
     documents, document = np.unique(rows.document, return_inverse=True)
-    x = covariates(part, found)
     checker.number((*path, "tokens"), len(rows))
     checker.number((*path, "documents"), len(documents))
     for index, column in enumerate(x):
@@ -709,10 +711,11 @@ def oracle(part, path, found):
         checker.number((*at, "up_to_nats"), float(largest))
         points.append((own.entropy_oracle.mean(), own.delta.mean()))
         checker.number((*at, "mean_entropy_nats"), points[-1][0])
+    signed = [(entropy, delta) for entropy, delta in points if delta != 0]
     crossings = [
         left + (right - left) * before / (before - after)
-        for (left, before), (right, after) in zip(points, points[1:])
-        if (before < 0 <= after) or (before > 0 >= after)
+        for (left, before), (right, after) in zip(signed, signed[1:])
+        if before * after < 0
     ]
     if len(crossings) != len(found["crossings_nats"]):
         checker.problem((*path, "crossings_nats"), f"are {found['crossings_nats']}, recomputed {crossings}")
@@ -741,7 +744,8 @@ def trend(checker, path, rows, column):
     # Their intervals are resampled; they carry no standard error.
     checker.number((*path, "intercept_nats", "value"), intercept)
     checker.number((*path, "intercept_nats", "standard_error"), None)
-    if value == 0:
+    # A slope that moves Δ by less than rounding crosses nowhere.
+    if abs(value) * x.std(ddof=0) <= 1e-12 * abs(y.mean()):
         checker.number((*path, "crossing_nats"), None)
     else:
         checker.number((*path, "crossing_nats", "value"), -intercept / value)

@@ -114,7 +114,6 @@ fn compare_in_pieces(
     table: &Path,
 ) -> Result<Comparison, Error> {
     let mut reader = JoinReader::open(runs)?;
-    // Whether a run's tokens are others than a's shows in the first piece.
     let mut piece = reader.next_documents(PIECE_ROWS)?;
     let models: Vec<SetupModel> = reader
         .runs()

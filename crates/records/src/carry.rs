@@ -75,6 +75,30 @@ impl<'a> Spans<'a> {
             done(index, covered);
         }
     }
+
+    /// For every token of `others` without bytes hands over its index and the token here that stands in for its place: the one
+    /// with the byte before it (a piece of a character that another piece holds stands at that character's end), or else
+    /// with the byte at it.
+    fn for_each_place(self, others: Spans<'_>, mut hand_over: impl FnMut(usize, usize)) {
+        let bytes = |token: usize| self.ends[token] - self.starts[token];
+        let with_bytes: Vec<usize> = (0..self.len()).filter(|&token| bytes(token) > 0).collect();
+        let mut next = 0;
+        for (index, (&place, &end)) in others.starts.iter().zip(others.ends).enumerate() {
+            if end > place {
+                continue;
+            }
+            // The first token that ends at the place or beyond.
+            while next < with_bytes.len() && self.ends[with_bytes[next]] < place {
+                next += 1;
+            }
+            let holds_before = |&token: &usize| self.starts[token] < place;
+            let holds_at = |&token: &usize| self.starts[token] == place;
+            let here = with_bytes.get(next).copied();
+            if let Some(token) = here.filter(holds_before).or(here.filter(holds_at)) {
+                hand_over(index, token);
+            }
+        }
+    }
 }
 
 /// How much of a character each byte of a text is, in twelfths: 12, 6, 4 or 3.
@@ -99,7 +123,7 @@ impl Characters {
 
     fn in_bytes(&self, [start, end]: [u32; 2]) -> f64 {
         match &self.twelfths {
-            None => f64::from(12 * (end - start)),
+            None => 12.0 * f64::from(end - start),
             Some(twelfths) => {
                 let bytes = &twelfths[start as usize..end as usize];
                 bytes.iter().map(|&twelfths| u64::from(twelfths)).sum::<u64>() as f64
@@ -109,7 +133,7 @@ impl Characters {
 }
 
 /// Carries values by characters: for each token of `to` the mean of `values` over its characters. Nothing where a part of it
-/// is covered by no token of `from`, or it has no bytes.
+/// is covered by no token of `from`. A token without bytes gets the value of the token at its place.
 ///
 /// # Panics
 /// If there is not one value a token of `from`, or a span lies outside `text`.
@@ -133,14 +157,15 @@ pub fn carry_mean(from: Spans<'_>, values: &[f32], to: Spans<'_>, text: &str) ->
             }
         },
     );
+    from.for_each_place(to, |index, token| carried[index] = Some(values[token]));
     carried
 }
 
 /// Carries values by bytes: each value of `from` is spread evenly over its token's bytes, and each token of `to` gets the
-/// sum over its own. Nothing where a part of it is covered by no token of `from`, or it has no bytes.
+/// sum over its own. Nothing where a part of it is covered by no token of `from`.
 ///
-/// What a token of `from` without bytes has goes to the token of `to` that holds the byte at its place, or the byte before
-/// it at the end of the tokens.
+/// What a token of `from` without bytes has goes to the token of `to` with the byte before its place, or else at it; a
+/// token of `to` without bytes gets 0 where a token of `from` is at its place.
 ///
 /// # Panics
 /// If there is not one value a token of `from`.
@@ -158,26 +183,10 @@ pub fn carry_sum(from: Spans<'_>, values: &[f32], to: Spans<'_>) -> Vec<Option<f
         },
         |index, bytes| covered[index] = bytes,
     );
-    add_without_bytes(from, values, to, &mut sums);
+    to.for_each_place(from, |token, index| sums[index] += f64::from(values[token]));
     let whole = |index: usize| covered[index] > 0 && covered[index] == to.ends[index] - to.starts[index];
-    sums.iter().enumerate().map(|(index, &sum)| whole(index).then_some(sum)).collect()
-}
-
-/// Adds the values of tokens without bytes.
-fn add_without_bytes(from: Spans<'_>, values: &[f32], to: Spans<'_>, sums: &mut [f64]) {
-    for (token, &value) in values.iter().enumerate() {
-        let place = from.starts[token];
-        if from.ends[token] > place {
-            continue;
-        }
-        // The first token that ends beyond the place, or the last one that has bytes before it.
-        let after = to.ends.partition_point(|&end| end <= place);
-        let holds = |index: &usize| to.starts[*index] <= place && to.ends[*index] > place;
-        let before = || (0..after).rev().find(|&index| to.ends[index] > to.starts[index]);
-        let touches = |index: &usize| to.ends[*index] == place;
-        let home = Some(after).filter(|&index| index < to.len()).filter(holds);
-        if let Some(index) = home.or_else(|| before().filter(touches)) {
-            sums[index] += f64::from(value);
-        }
-    }
+    let mut carried: Vec<Option<f64>> =
+        sums.iter().enumerate().map(|(index, &sum)| whole(index).then_some(sum)).collect();
+    from.for_each_place(to, |index, _| carried[index] = Some(0.0));
+    carried
 }

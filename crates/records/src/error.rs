@@ -148,18 +148,6 @@ pub enum RecordsError {
         /// The first difference found.
         difference: String,
     },
-    /// Runs with different tokenizers need their values carried through the text.
-    #[error(
-        "the runs have different tokenizers: {first}, {second} ({difference}). This version joins runs of one tokenizer only"
-    )]
-    DifferentTokenizers {
-        /// One run and its tokenizer.
-        first: String,
-        /// The other run and its tokenizer.
-        second: String,
-        /// The first difference found.
-        difference: String,
-    },
     /// A calibrated comparison of a run without a temperature.
     #[error(
         "the run of {run} has no temperature ({because}), so it cannot be compared calibrated. Score it again on a corpus that gives one, or leave out --calibrated"

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use rayon::prelude::*;
 
 use self::carried::{Carried, carry, carry_entropy};
-use self::rows::{check_same_tokens, common_rows, same_tokens};
+use self::rows::{check_same_tokens, common_rows, is_one_vocabulary};
 use crate::error::RecordsError;
 use crate::joined::{CalibratedLosses, Guesses, Joined, JoinedDocument, JoinedModel, JoinedOracle, Role};
 use crate::read::Run;
@@ -41,15 +41,14 @@ struct Source {
     role: Role,
     label: String,
     reader: RunReader,
-    /// Whether its tokens are others than run a's; not known before the first piece where the tokenizers' files differ, for
-    /// they may hold one vocabulary.
-    carried: Option<bool>,
+    /// Whether its tokens are others than run a's.
+    carried: bool,
 }
 
 impl Source {
     fn joined(&self, (loss, entropy, calibrated, guesses): RowsOfModel) -> JoinedModel {
         let (role, label, run) = (self.role, self.label.clone(), self.reader.info.clone());
-        let carried = self.carried == Some(true);
+        let carried = self.carried;
         let guesses = guesses.filter(|_| self.reader.has_guesses);
         JoinedModel { role, label, run, carried, loss, entropy, calibrated, guesses }
     }
@@ -82,15 +81,9 @@ impl JoinReader {
         runs.sort_by_key(|(role, ..)| *role);
         check_roles(&runs)?;
         let open = |(role, label, folder): (Role, String, PathBuf)| {
-            Ok(Source { role, label, reader: RunReader::open(&folder)?, carried: None })
+            Ok(Source { role, label, reader: RunReader::open(&folder)?, carried: false })
         };
         let mut sources: Vec<Source> = runs.into_iter().map(open).collect::<Result<_, RecordsError>>()?;
-        let tokenizer = sources[0].reader.info.tokenizer.sha256.clone();
-        for source in &mut sources {
-            // The oracle is carried always, so that its tokens need not be those that the others predicted.
-            let same = source.reader.info.tokenizer.sha256 == tokenizer;
-            source.carried = if source.role == Role::Oracle { Some(true) } else { same.then_some(false) };
-        }
         for source in &sources[1..] {
             let counts = [sources[0].reader.documents, source.reader.documents];
             if counts[0] != counts[1] {
@@ -98,14 +91,18 @@ impl JoinReader {
                 return Err(different_corpora(&sources[0], source, difference));
             }
         }
+        let (first, others) = sources.split_at_mut(1);
+        for source in others {
+            source.carried = is_carried(&first[0], source)?;
+        }
         Ok(JoinReader { sources, documents: 0, rows: 0, left_out: 0, ended: false })
     }
 
     /// The runs in order of their role, the oracle last: role, label, provenance, and whether its values are carried to other
-    /// tokens, which is known from the first piece on.
+    /// tokens.
     pub fn runs(&self) -> impl Iterator<Item = (Role, &str, &RunInfo, bool)> {
         self.sources.iter().map(|source| {
-            let carried = source.carried == Some(true);
+            let carried = source.carried;
             (source.role, source.label.as_str(), &source.reader.info, carried)
         })
     }
@@ -147,7 +144,6 @@ impl JoinReader {
         for (source, piece) in self.sources.iter().zip(&pieces).skip(1) {
             check_same_texts(&self.sources[0], &pieces[0], source, piece)?;
         }
-        self.look_for_carried(&pieces)?;
         let joined = self.gather(pieces)?;
         self.documents += documents;
         self.rows += joined.rows() as u64;
@@ -155,24 +151,9 @@ impl JoinReader {
         Ok(Some(joined))
     }
 
-    /// Decides, at the first piece, which runs of other tokenizers have run a's tokens all the same.
-    fn look_for_carried(&mut self, pieces: &[Piece]) -> Result<(), RecordsError> {
-        for (source, piece) in
-            self.sources.iter_mut().zip(pieces).filter(|(source, _)| source.carried.is_none())
-        {
-            source.carried = Some(!same_tokens(&pieces[0].columns, &piece.columns));
-        }
-        Ok(())
-    }
-
-    /// Whether this run's tokens are others than run a's.
-    fn is_carried(&self, index: usize) -> bool {
-        self.sources[index].carried == Some(true)
-    }
-
     /// Joins the pieces of all runs.
     fn gather(&self, mut pieces: Vec<Piece>) -> Result<Joined, RecordsError> {
-        let native: Vec<usize> = (0..pieces.len()).filter(|&index| !self.is_carried(index)).collect();
+        let native: Vec<usize> = (0..pieces.len()).filter(|&index| !self.sources[index].carried).collect();
         let columns: Vec<&TokenColumns> = native.iter().map(|&index| &pieces[index].columns).collect();
         let (mut rows, mut left_out) = common_rows(&columns);
         let sources: Vec<&Source> = native.iter().map(|&index| &self.sources[index]).collect();
@@ -210,7 +191,7 @@ impl JoinReader {
     fn carried(&self, pieces: &[Piece], rows: &[usize]) -> Result<Vec<Option<Carried>>, RecordsError> {
         let to = (&self.sources[0], &pieces[0]);
         let one = |(index, source): (usize, &Source)| {
-            let carries = self.is_carried(index) && source.role != Role::Oracle;
+            let carries = source.carried && source.role != Role::Oracle;
             carries.then(|| carry((source, &pieces[index]), to, rows)).transpose()
         };
         self.sources.iter().enumerate().map(one).collect()
@@ -236,6 +217,14 @@ impl JoinReader {
             })
             .collect()
     }
+}
+
+/// Whether a run's values have to be carried to the first one's tokens. Those of the oracle are always, so that its tokens need
+/// not be those that the others predicted; of two tokenizers of different files, unless they hold one vocabulary.
+fn is_carried(first: &Source, source: &Source) -> Result<bool, RecordsError> {
+    let [ours, theirs] = [first, source].map(|source| &source.reader.info.tokenizer.sha256);
+    Ok(source.role == Role::Oracle
+        || (ours != theirs && !is_one_vocabulary(first.reader.folder(), source.reader.folder())?))
 }
 
 fn check_roles<T>(runs: &[(Role, String, T)]) -> Result<(), RecordsError> {

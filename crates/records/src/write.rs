@@ -97,7 +97,10 @@ fn properties(form: TokenForm) -> WriterProperties {
 
 /// The score without its guesses, rounded to what a half-precision float holds.
 fn in_half_precision(score: TokenScore) -> TokenScore {
-    let half = |value: f32| f16::from_f32(value).to_f32().min(f16::MAX.to_f32());
+    // What is not finite stays so, for a reader to refuse.
+    let most = f16::MAX.to_f32();
+    let half =
+        |value: f32| f16::from_f32(if value.is_finite() { value.clamp(-most, most) } else { value }).to_f32();
     TokenScore {
         loss_nats: half(score.loss_nats),
         entropy_nats: half(score.entropy_nats),

@@ -137,10 +137,11 @@ pub(crate) fn carried_in_words(view: View<'_>) -> Option<String> {
     let (has, its) = if labels.len() == 1 { ("has", "its") } else { ("have", "their") };
     (!labels.is_empty()).then(|| {
         format!(
-            "{} {has} other tokens than {}: {its} losses were spread evenly over the bytes of {its} own tokens and summed over those of {}, which keeps totals, and {its} entropies are means over characters. What {its} own tokens were guessed to be says nothing of others, so there is no accuracy and no reliability diagram; differences are given by the byte too.",
+            "{} {has} other tokens than {}: {its} losses were spread evenly over the bytes of {its} own tokens and summed over those of {}, which keeps totals, and {its} entropies are means over characters. What {its} own tokens were guessed to be says nothing of others, so there is no accuracy and no reliability diagram.{}",
             in_words(&labels),
             view.label(Role::A),
             view.label(Role::A),
+            if view.tokens_differ() { " Δ is given by the byte too." } else { "" },
         )
     })
 }

@@ -123,6 +123,16 @@ impl<K: Ord + Clone + Send + Sync> GroupTable<K> {
 
     /// The groups that have tokens in a set of documents, by ascending key.
     pub(crate) fn groups(&self, half: Option<Split>, resamples: &Resamples) -> Vec<GroupOf<K>> {
+        self.groups_where(half, resamples, |_| true)
+    }
+
+    /// Those of them whose key is kept.
+    pub(crate) fn groups_where(
+        &self,
+        half: Option<Split>,
+        resamples: &Resamples,
+        keep: impl Fn(&K) -> bool,
+    ) -> Vec<GroupOf<K>> {
         let of = |(key, gathered): (&K, &Gathered)| {
             let mut cells: Vec<Cell<SUMS>> =
                 gathered.cells.iter().filter(|cell| resamples.contains(cell.document)).copied().collect();
@@ -139,7 +149,7 @@ impl<K: Ord + Clone + Send + Sync> GroupTable<K> {
                 vocabulary_entries: entries as u64,
             })
         };
-        self.groups.iter().filter_map(of).collect()
+        self.groups.iter().filter(|(key, _)| keep(key)).filter_map(of).collect()
     }
 }
 

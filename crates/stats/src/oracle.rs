@@ -151,8 +151,7 @@ impl OracleSums {
     /// Computes analysis 7 of a set of documents.
     pub(crate) fn finish(&self, part: usize, half: Option<Split>, label: &str, whole: &Whole<'_>) -> Oracle {
         let resamples = whole.resamples;
-        let mut groups = self.groups.groups(half, resamples);
-        groups.retain(|of| of.key.0 == part);
+        let groups = self.groups.groups_where(half, resamples, |key| key.0 == part);
         let mut entropies = [0.0; BINS];
         for cell in
             self.entropies[part].cells(resamples, |row| std::array::from_fn::<f64, BINS, _>(|bin| row[bin]))
@@ -186,11 +185,13 @@ impl OracleSums {
 
 /// Where the line through the bins changes its sign.
 fn crossings(bins: &[OracleBin]) -> Vec<f64> {
-    let point = |bin: &OracleBin| Some((bin.mean_entropy_nats, bin.row.delta_nats?.value));
+    // A bin that is level only touches zero.
+    let point = |bin: &OracleBin| {
+        Some((bin.mean_entropy_nats, bin.row.delta_nats?.value)).filter(|(_, delta)| *delta != 0.0)
+    };
     let points: Vec<(f64, f64)> = bins.iter().filter_map(point).collect();
     let crossing = |&[(left, from), (right, to)]: &[(f64, f64); 2]| {
-        let changes = (from < 0.0 && to >= 0.0) || (from > 0.0 && to <= 0.0);
-        changes.then(|| left + (right - left) * from / (from - to))
+        (from * to < 0.0).then(|| left + (right - left) * from / (from - to))
     };
     points.array_windows().filter_map(crossing).collect()
 }
@@ -237,11 +238,14 @@ impl Line {
         };
         let estimate =
             |value: f64, interval: Option<[f64; 2]>| Estimate { interval, ..Estimate::point(value) };
+        let [n, x, xx, ..] = *self.sums.totals();
+        // A slope that moves Δ by less than rounding crosses nowhere.
+        let is_level = value.abs() * ((xx - x * x / n) / n).sqrt() <= 1e-12 * mean_y.abs();
         OracleTrend {
             slope: slope.estimate,
             slope_test: slope.test(),
             intercept_nats: estimate(mean_y - value * mean_x, self.sums.interval(intercept)),
-            crossing_nats: (value != 0.0)
+            crossing_nats: (!is_level)
                 .then(|| estimate(mean_x - mean_y / value, self.sums.interval(crossing)))
                 .filter(|crossing| crossing.value.is_finite()),
         }

@@ -16,8 +16,9 @@ pub use oracle::*;
 pub use reliability::*;
 pub use tables::*;
 
-/// The schema name of `results.json`. (Version 1 had one set of sections and no tests.)
-pub const RESULTS_SCHEMA: &str = "deltaloss.results/2";
+/// The schema name of `results.json`. (Version 1 had one set of sections and no tests; version 2 no
+/// oracle, and an accuracy of every model.)
+pub const RESULTS_SCHEMA: &str = "deltaloss.results/3";
 
 /// Everything computed from one join: over all documents, and over each half of them apart; as scored, and again with
 /// every model at its own temperature.
@@ -92,8 +93,8 @@ pub struct Sections {
     /// Analysis 7; null where there is no oracle.
     #[serde(default)]
     pub oracle: Option<Oracle>,
-    /// Analysis 8: whether each model's probabilities mean what they say, in the order of `setup.models`; the same on
-    /// either basis.
+    /// Analysis 8: whether each model's probabilities mean what they say, in the order of `setup.models` but for those
+    /// without guesses; the same on either basis.
     #[serde(default)]
     pub reliability: Vec<Reliability>,
     /// Δ with category, frequency, position, depth, repetition and entropy held fixed at once.

@@ -146,6 +146,10 @@ fn a_model_with_other_tokens_is_an_oracle_or_one_of_the_pair() {
     let all = classed["all"]["tokens"].as_u64().unwrap();
     assert_eq!(oracle["tokens"].as_u64().unwrap() + oracle["without_value"].as_u64().unwrap(), all);
     assert_eq!(oracle["bins"].as_array().unwrap().len(), 20);
+    // With no benchmark the oracle's entropy is held fixed, over the tokens that have one.
+    assert!(oracle["without_value"].as_u64().unwrap() > 0);
+    assert_eq!(classed["all"]["held_fixed"]["entropy_of"], "oracle");
+    assert_eq!(classed["all"]["held_fixed"]["tokens"], oracle["tokens"]);
     assert!(path.join("classed/figures/oracle.svg").is_file());
     assert!(path.join("classed/tables/oracle_bins.csv").is_file());
     let html = std::fs::read_to_string(path.join("classed/report.html")).unwrap();

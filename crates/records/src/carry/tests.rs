@@ -150,7 +150,7 @@ proptest! {
     }
 
     #[test]
-    fn tokens_without_bytes_lose_nothing((_, from, to) in two_tilings(true), places in prop::collection::vec(0usize..40, 1..5)) {
+    fn tokens_without_bytes_lose_nothing((text, from, to) in two_tilings(true), places in prop::collection::vec(0usize..40, 1..5)) {
         let mut from = from;
         for place in places {
             let place = place.min(from.starts.len());
@@ -161,6 +161,14 @@ proptest! {
         }
         let total: f64 = carry_sum(from.spans(), &from.values, to.spans()).into_iter().flatten().sum();
         prop_assert!((total - from.total()).abs() <= 1e-12 * from.total());
+        // The other way round they keep their rows: with nothing of the sum, and a neighbour's mean.
+        let sums = carry_sum(to.spans(), &to.values, from.spans());
+        let means = carry_mean(to.spans(), &to.values, from.spans(), &text);
+        let total: Option<f64> = sums.iter().copied().sum();
+        prop_assert!((total.unwrap() - to.total()).abs() <= 1e-12 * to.total().max(1.0));
+        for (token, mean) in means.iter().enumerate() {
+            prop_assert!(to.values.contains(&mean.unwrap()) || from.starts[token] < from.ends[token]);
+        }
     }
 }
 
@@ -177,6 +185,23 @@ fn entropies_by_hand() {
     let from = tiled(&[0, 3, 4, 5], vec![4.0, 8.0, 1.0]);
     let to = tiled(&[0, 5], vec![0.0]);
     assert_eq!(carry_mean(from.spans(), &from.values, to.spans(), text), [Some(3.0)]);
+}
+
+#[test]
+fn a_token_without_bytes_belongs_to_what_stands_before_it() {
+    // The second of from's tokens is a piece of 'é', whose bytes the first holds.
+    let from = Tiled { starts: vec![0, 2, 2], ends: vec![2, 2, 3], values: vec![1.0, 4.0, 0.5] };
+    let to = tiled(&[0, 2, 3], vec![2.0, 3.0]);
+    assert_eq!(carry_sum(from.spans(), &from.values, to.spans()), [Some(5.0), Some(0.5)]);
+    assert_eq!(carry_sum(to.spans(), &to.values, from.spans()), [Some(2.0), Some(0.0), Some(3.0)]);
+    assert_eq!(carry_mean(to.spans(), &to.values, from.spans(), "éx"), [Some(2.0), Some(2.0), Some(3.0)]);
+    // In front of a text there is only what follows.
+    let front = Tiled { starts: vec![0, 0], ends: vec![0, 3], values: vec![4.0, 1.0] };
+    assert_eq!(carry_sum(front.spans(), &front.values, to.spans())[0], Some(4.0 + 2.0 / 3.0));
+    // Beyond what was scored there is nothing.
+    let short = tiled(&[0, 2], vec![1.0]);
+    let late = Tiled { starts: vec![3], ends: vec![3], values: vec![1.0] };
+    assert_eq!(carry_sum(short.spans(), &short.values, late.spans()), [None]);
 }
 
 #[test]

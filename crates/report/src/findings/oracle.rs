@@ -23,7 +23,7 @@ pub(super) fn oracle(view: View<'_>) -> Option<Prose> {
     });
     let crossings: Vec<String> = found.crossings_nats.iter().map(|nats| format::nats(*nats)).collect();
     let crossing = match crossings.len() {
-        0 => ", and has one sign in every bin between".to_owned(),
+        0 => ", without changing its sign between".to_owned(),
         1 => format!(", changing its sign at {}", in_words(&crossings)),
         many => format!(", changing its sign {many} times, first at {}", crossings[0]),
     };

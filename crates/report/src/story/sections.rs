@@ -1,6 +1,6 @@
 //! The sections with the numbers: a paragraph, a figure and its tables each.
 
-use deltaloss_records::Role;
+use deltaloss_records::{Basis, Role};
 use deltaloss_stats::{Heatmap, PairCorrelation};
 
 use super::{Block, Section};
@@ -203,9 +203,18 @@ pub(super) fn oracle(view: View<'_>) -> Option<Section> {
             format!(", and {} that its own tokens do not cover are left out here.", format::count(without))
         }
     });
-    let mut blocks = vec![Block::Paragraph(words.text(
-        " A low entropy means that little but the one token could follow; a high one that many could. Sharpness alone makes a model win on the one side and lose on the other, so read this beside the calibrated numbers (in results.json and the CSV files).",
-    ))];
+    let beside = match view.other_basis() {
+        Some(Basis::Calibrated) => {
+            ", so read this beside the calibrated numbers (in results.json and the CSV files)."
+        }
+        Some(Basis::AsScored) => {
+            "; these numbers are calibrated, which takes a difference in sharpness alone out of them."
+        }
+        None => "; without temperatures that cannot be told from a difference in what the models know.",
+    };
+    let mut blocks = vec![Block::Paragraph(words.text(format!(
+        " A low entropy means that little but the one token could follow; a high one that many could. Sharpness alone makes a model win on the one side and lose on the other{beside}"
+    )))];
     let bins = tables::oracle_bins(view.comparison);
     if let Some(figure) = figures::oracle(view.comparison) {
         let caption = delta_defined(view)

@@ -146,6 +146,8 @@ pub fn overall_pairs(comparison: &Comparison) -> Table {
         Column::new("other_basis", other_basis_heading(view), Kind::Tested(Delta))
             .only_on_page()
             .on_page_if(view.other_basis().is_some()),
+        Column::new("delta_nats_per_byte", "Δ a byte (nats)", Kind::Estimate(Significant))
+            .on_page_if(view.tokens_differ()),
         Column::new("first_wins_tokens", "Tokens the first wins", Kind::Estimate(Share)),
         Column::new("first_wins_documents", "Documents the first wins", Kind::Estimate(Share)),
         Column::new("equivalence_margin_nats", "Margin of equivalence (nats)", Kind::Number(Plain))
@@ -184,6 +186,7 @@ fn pair_cells(view: View<'_>, pair: &PairSummary) -> Vec<Cell> {
             other.as_ref().map(|pair| pair.mean_delta_nats),
             other.as_ref().and_then(|pair| pair.mean_delta_test),
         ),
+        Cell::estimate(pair.delta_nats_per_byte),
         Cell::estimate(pair.first_wins_tokens),
         Cell::estimate(pair.first_wins_documents),
         Cell::Number(pair.equivalence.map(|test| test.margin_nats)),
@@ -203,6 +206,7 @@ fn placebo_difference_cells(view: View<'_>, sections: &Sections) -> Option<Vec<C
         Cell::Tested(Some(found.mean_delta_nats), found.mean_delta_test),
         Cell::Number(again(view.beside()).map(|found| found.mean_delta_nats.value)),
         Cell::Tested(other.map(|found| found.mean_delta_nats), other.and_then(|found| found.mean_delta_test)),
+        Cell::Estimate(None),
         Cell::estimate(found.first_wins_tokens),
         Cell::estimate(found.first_wins_documents),
         Cell::Number(None),

@@ -50,6 +50,7 @@ fn bins_and_line_by_hand() {
     assert!((trend.slope.value - 1.0).abs() < 1e-6 && (trend.intercept_nats.value + 1.0).abs() < 1e-6);
     assert!((trend.crossing_nats.unwrap().value - 1.0).abs() < 1e-6);
     let placebo = oracle.placebo_trend.unwrap();
+    assert_eq!(placebo.crossing_nats, None);
     assert!(placebo.slope.value.abs() < 1e-9 && (placebo.intercept_nats.value + 0.5).abs() < 1e-9);
     assert!((oracle.slope_difference.unwrap().value - 1.0).abs() < 1e-6);
     // One document: no interval, no error, no test.

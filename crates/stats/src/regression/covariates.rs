@@ -128,35 +128,32 @@ mod tests {
         let rows = SecondRows {
             document: 0,
             split: Split::Discovery,
-            position: &[1, 2, 3, 4, 5, 6],
-            token: &[7, 8, 7, 9, 7, 8],
-            category: &[0; 6],
-            depth: &[0, 1, 1, 2, 0, 0],
-            bytes: &[1; 6],
+            position: &[1, 2, 3, 4, 5, 6, 7],
+            token: &[7, 8, 7, 9, 7, 8, 8],
+            category: &[0; 7],
+            depth: &[0, 1, 1, 2, 0, 0, 3],
+            bytes: &[1; 7],
             losses: &[],
             entropies: &[],
             oracle: None,
         };
-        let entropy = [0.5, 1.0, 0.0, 2.0, 0.25, 0.125];
+        // The last has none, so it takes no part.
+        let entropy = [Some(0.5), Some(1.0), Some(0.0), Some(2.0), Some(0.25), Some(0.125), None];
         let occurrences = HashMap::from([(7, 30), (8, 2), (9, 1)]);
-        let found: Vec<_> = of_document(
-            &rows,
-            |row| (row != 2).then(|| entropy[row]),
-            windows("chunk", None, None),
-            &occurrences,
-        )
-        .collect();
+        let found: Vec<_> =
+            of_document(&rows, |row| entropy[row], windows("chunk", None, None), &occurrences).collect();
         let ln = f64::ln;
         assert_eq!(
             found,
             [
                 Some([ln(30.0), ln(1.0), 0.0, 0.0, 0.5]),
                 Some([ln(2.0), ln(2.0), 1.0, 0.0, 1.0]),
-                None,
+                Some([ln(30.0), ln(3.0), 1.0, 1.0, 0.0]),
                 Some([0.0, ln(4.0), 2.0, 0.0, 2.0]),
                 // The second window starts at token 4, which is neither 7 nor 8.
                 Some([ln(30.0), ln(1.0), 0.0, 0.0, 0.25]),
                 Some([ln(2.0), ln(2.0), 0.0, 0.0, 0.125]),
+                None,
             ]
         );
     }

@@ -16,7 +16,7 @@ pub struct Oracle {
     /// At most twenty bins of about as many tokens each, by ascending entropy; equal entropies are in one bin, so that there are
     /// fewer where many are equal. The tests of each column are a family.
     pub bins: Vec<OracleBin>,
-    /// Where the line through the bins (mean entropy, mean Δ) crosses zero, nats, ascending.
+    /// Where the line through the bins (mean entropy, mean Δ) changes its sign, nats, ascending; a bin that is level is passed over.
     pub crossings_nats: Vec<f64>,
     /// The trend of Δ of (a, b); null where the entropies are all equal.
     pub trend: Option<OracleTrend>,
@@ -49,7 +49,7 @@ pub struct OracleTrend {
     pub slope_test: Option<Test>,
     /// Δ at an entropy of 0, nats.
     pub intercept_nats: Estimate,
-    /// The entropy at which the line crosses zero, nats, which may be below 0; null where it is level. A replicate whose slope has
+    /// The entropy at which the line crosses zero, nats, which may be below 0; null where it is level, but for rounding. A replicate whose slope has
     /// the other sign has none.
     pub crossing_nats: Option<Estimate>,
 }
