@@ -33,6 +33,7 @@ from scipy import stats
 TOLERANCE = 1e-6
 ROUGH = 0.02
 FEWEST_DOCUMENTS = 10
+CLEAR_GAP = 5  # standard errors from zero
 PARTS = ["all", "discovery", "confirmation"]
 CLOSING = re.compile(r"[)\]}]")
 
@@ -203,6 +204,8 @@ def share_of_gap(rows, everything, column):
     part = rows.groupby("document")[column].sum()
     stat = Stat.ratio(part.reindex(total.index, fill_value=0), total)
     stat.documents = part.size
+    gap = Stat.ratio(total, everything.groupby("document").size())
+    stat.clear = gap.standard_error is not None and abs(gap.value) >= CLEAR_GAP * gap.standard_error
     return stat
 
 
@@ -425,10 +428,13 @@ def delta_rows(part, path, found, groups):
 
 
 def share(checker, path, found, stat):
-    """A share of a gap: no error where resamples leave the gap's sign open, that is, where it has no interval."""
+    """A share of a gap: neither interval nor error where the gap is too near zero."""
     if stat is None:
         return checker.number(path, None)
-    checker.estimate(path, stat, error=found is not None and found["interval"] is not None)
+    given = stat.clear and stat.documents >= FEWEST_DOCUMENTS
+    if found is None or (found["interval"] is not None) != given:
+        checker.problem(path, f"has an interval: {not given}, recomputed: {given}")
+    checker.estimate(path, stat, error=stat.clear)
 
 
 def categories(part, path, found):
@@ -585,6 +591,8 @@ def held_fixed(part, path, found):
         checker.number((*path, "covariates", index, "standard_deviation"), x[column].std(ddof=0))
     dummies = pd.get_dummies(rows.category).astype(float)
     kept = independent(dummies, x)
+    if len(documents) >= FEWEST_DOCUMENTS:
+        kept = told_by_several(dummies, x, kept, document)
     for index, column in enumerate(x):
         said = found["covariates"][index]["dropped_because"]
         if (column in kept) != (said is None):
@@ -609,25 +617,46 @@ def independent(dummies, x):
     return kept
 
 
+def told_by_several(dummies, x, kept, document):
+    """Those of the covariates that stand alone whichever document is left out."""
+    kept, x = list(kept), x[kept].to_numpy()
+    design = np.hstack([dummies, x])
+    products, categories = design.T @ design, dummies.shape[1]
+    for own in pd.Series(range(len(document))).groupby(document).indices.values():
+        left = products - design[own].T @ design[own]
+        counts = left.diagonal()[:categories].copy()
+        sums = left[:categories, categories:] / np.where(counts > 0, counts, np.inf)[:, None]
+        within = left[categories:, categories:] - sums.T @ left[:categories, categories:]
+        place, alone = 0, []
+        for place in range(len(kept)):
+            if kept[place] is None:
+                continue
+            before, rest = np.ix_(alone, alone), within[alone, place]
+            explained = rest @ np.linalg.solve(within[before], rest) if alone else 0.0
+            varies = within[place, place] > 1e-10 * left[categories + place, categories + place]
+            if varies and within[place, place] - explained > 1e-6 * within[place, place]:
+                alone.append(place)
+            else:
+                kept[place] = None
+    return [column for column in kept if column is not None]
+
+
 def regression(path, checker, found, dummies, centred, y, document, columns, kept):
     design = np.hstack([dummies, centred])
-    (n, k), categories = design.shape, dummies.shape[1]
+    categories = dummies.shape[1]
     theta = np.linalg.lstsq(design, y)[0]
     residual = y - design @ theta
     checker.number((*path, "r_squared"), 1 - residual @ residual / np.square(y - y.mean()).sum() if y.std() > 0 else None)
-    sums = lambda values: pd.DataFrame(values).groupby(document).sum()  # noqa: E731
-    influence = sums(design * residual[:, None]) @ np.linalg.inv(design.T @ design)
-    of_means = sums(centred @ theta[categories:]) / n  # categories are compared at mean covariates, which vary too
-    of_outcome = sums(y - y.mean()) / n
+    influence, of_means, of_outcome = without_each(design, theta, categories, y, document)
     clusters = len(influence)
-    factor = clusters / (clusters - 1) * (n - 1) / (n - k) if clusters > 1 and n > k else np.nan
+    factor = (clusters - 1) / clusters
     stat = lambda value, influence, documents: Stat(value, influence, documents, factor)  # noqa: E731
     family = {}
     for index, column in enumerate(columns):
         at, slope = (*path, "slopes", index), None
         if column in kept:
             place = categories + kept.index(column)
-            slope = stat(theta[place], influence[place], clusters)
+            slope = stat(theta[place], influence[:, place], clusters)
         t_estimate(checker, (*at, "delta_nats_per_unit"), slope)
         family[(*at, "delta_test")] = slope
     checker.tests(family)
@@ -636,8 +665,8 @@ def regression(path, checker, found, dummies, centred, y, document, columns, kep
         at, place = (*path, "categories", index), dummies.columns.get_loc(row["name"])
         own = dummies[row["name"]].to_numpy() > 0
         documents = len(set(document[own]))
-        adjusted = stat(theta[place], influence[place] + of_means[0], documents)
-        excess = stat(theta[place] - y.mean(), adjusted.influence - of_outcome[0], documents) if categories > 1 else None
+        adjusted = stat(theta[place], influence[:, place] + of_means, documents)
+        excess = stat(theta[place] - y.mean(), adjusted.influence - of_outcome, documents) if categories > 1 else None
         checker.number((*at, "tokens"), own.sum())
         checker.number((*at, "documents"), documents)
         t_estimate(checker, (*at, "delta_nats"), adjusted)
@@ -646,6 +675,27 @@ def regression(path, checker, found, dummies, centred, y, document, columns, kep
     checker.tests(family)
     if len(found["categories"]) != categories:
         checker.problem((*path, "categories"), f"has {len(found['categories'])} rows, recomputed {categories}")
+
+
+def without_each(design, theta, categories, y, document):
+    """What leaving out each document does to the coefficients, to the covariates' means times their slopes, and to the mean outcome."""
+    products, outcomes, sums = design.T @ design, design.T @ y, design.sum(axis=0)
+    changes, of_means, of_outcome = [], [], []
+    order = np.argsort(document, kind="stable")
+    starts = np.searchsorted(document[order], np.arange(document.max() + 2))
+    for first, last in zip(starts, starts[1:]):
+        own = order[first:last]
+        x, left = design[own], len(y) - len(own)
+        # A category that only this document has is gone; a row of zeros stands for it.
+        present = np.append(sums[:categories] - x.sum(axis=0)[:categories] > 0, np.full(len(theta) - categories, True))
+        some = np.ix_(present, present)
+        without = np.full(len(theta), np.nan)
+        without[present] = np.linalg.solve((products - x.T @ x)[some], (outcomes - x.T @ y[own])[present])
+        changes.append(without - theta)
+        means = (sums - x.sum(axis=0))[categories:] / left
+        of_means.append(means @ without[categories:])
+        of_outcome.append((y.sum() - y[own].sum()) / left - y.mean())
+    return np.array(changes), np.array(of_means), np.array(of_outcome)
 
 
 def t_estimate(checker, path, stat):

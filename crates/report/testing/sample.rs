@@ -378,7 +378,7 @@ const ORACLE: [[f64; 3]; 9] = [
 ];
 
 /// Gives a comparison an oracle.
-fn add_oracle(comparison: &mut Comparison) {
+pub(crate) fn add_oracle(comparison: &mut Comparison) {
     comparison.setup.oracle = Some(oracle());
     let bins = ORACLE.iter().enumerate().map(|(index, &[entropy, delta, placebo])| {
         let name = (index + 1).to_string();

@@ -1,7 +1,7 @@
 //! The full simulation: how often intervals hold the truth, how often tests discover what is not there.
 //!
 //! `cargo run --release -p deltaloss-stats --example simulation -- OUT.tsv SCENARIO DOCUMENTS CORPORA [REPLICATES]`, with
-//! SCENARIO `effects` or `null`. Writes a row an estimate and prints a summary; `bench/simulation/README.md` explains both.
+//! SCENARIO `effects`, `gap` or `null`. Writes a row an estimate and prints a summary; `bench/simulation/README.md` explains both.
 #![allow(clippy::print_stdout, reason = "a program")]
 
 #[path = "../testing/simulation.rs"]
@@ -83,8 +83,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let scenario = match scenario.as_str() {
         "effects" => Scenario::Effects,
+        "gap" => Scenario::Gap,
         "null" => Scenario::Null,
-        other => return Err(format!("`{other}` is no scenario: give `effects` or `null`").into()),
+        other => return Err(format!("`{other}` is no scenario: give `effects`, `gap` or `null`").into()),
     };
     let (documents, corpora): (usize, u64) = (documents.parse()?, corpora.parse()?);
     let replicates = rest.first().map_or(Ok(1000), |text| text.parse())?;

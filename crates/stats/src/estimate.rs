@@ -13,6 +13,9 @@ use crate::{Estimate, Test};
 #[cfg(test)]
 mod tests;
 
+/// What is divided by has to be so many of its standard errors from zero for the ratio to have an interval.
+const CLEAR_OF_ZERO: f64 = 5.0;
+
 /// Sums by document with their totals and replicates.
 #[derive(Clone, Debug)]
 pub(crate) struct Resampled<const N: usize> {
@@ -99,7 +102,22 @@ impl<const N: usize> Resampled<N> {
     }
 }
 
+impl Estimate {
+    /// Whether the number is five of its standard errors from zero, so that one may divide by it.
+    pub(crate) fn is_clear_of_zero(&self) -> bool {
+        self.standard_error.is_some_and(|error| self.value.abs() >= CLEAR_OF_ZERO * error)
+    }
+}
+
 impl<const N: usize> Term<'_, N> {
+    /// The ratio with its standard error alone.
+    pub(crate) fn without_interval(self, resamples: &Resamples) -> Option<Estimate> {
+        let value = self.value(&self.group.totals)?;
+        let enough = self.group.cells.len() >= FEWEST_DOCUMENTS;
+        let standard_error = enough.then(|| combined_error(&[self], resamples)).flatten();
+        Some(Estimate { standard_error, ..Estimate::point(value) })
+    }
+
     /// The same term, subtracted.
     pub(crate) fn minus(self) -> Self {
         Term { sign: -self.sign, ..self }

@@ -204,8 +204,8 @@ impl Whole<'_> {
 
     /// A group's part in the summed Δ; nothing where that is zero (or too small to divide by).
     ///
-    /// A replicate in which the whole Δ has the other sign has no share: one of a gap the other way round is
-    /// another number.
+    /// No bounded interval holds the truth of a ratio whose denominator may be zero (Gleser and Hwang 1987, The Annals of
+    /// Statistics 15), so there is one only where the whole gap is clear of zero.
     pub(crate) fn share(&self, group: &Group, sum: Sum<SUMS>) -> Option<Estimate> {
         let (part, whole) = (sum(group.totals()), sum(self.group.totals()));
         // −0 / x + 0 is 0.
@@ -213,12 +213,13 @@ impl Whole<'_> {
         if !value.is_finite() {
             return None;
         }
-        let (Some(parts), Some(wholes)) = (group.replicates(), self.group.replicates()) else {
+        let gap = self.group.term(sum, TOKENS).without_interval(self.resamples);
+        let clear = gap.is_some_and(|gap| gap.is_clear_of_zero());
+        let (Some(parts), Some(wholes), true) = (group.replicates(), self.group.replicates(), clear) else {
             return Some(Estimate::point(value));
         };
-        let same_sign = |replicate: f64| replicate * whole > 0.0;
         let share = |(part, whole): (&[f64; SUMS], &[f64; SUMS])| {
-            same_sign(sum(whole)).then(|| sum(part) / sum(whole))
+            Some(sum(part) / sum(whole)).filter(|share| share.is_finite())
         };
         let interval = percentiles(parts.iter().zip(wholes).map(share), group.cells().len());
         let standard_error = interval.and_then(|_| self.share_error(group, sum, value));

@@ -231,11 +231,9 @@ impl Line {
         let slope = self.slope(outcome, resamples);
         let [value, mean_y, mean_x] = slope_of(self.sums.totals(), outcome).unwrap_or([f64::NAN; 3]);
         let intercept = |sums: &[f64; MOMENTS]| slope_of(sums, outcome).map(|[slope, y, x]| y - slope * x);
-        let crossing = |sums: &[f64; MOMENTS]| {
-            slope_of(sums, outcome)
-                .filter(|[slope, ..]| slope * value > 0.0)
-                .map(|[slope, y, x]| x - y / slope)
-        };
+        let crossing = |sums: &[f64; MOMENTS]| slope_of(sums, outcome).map(|[slope, y, x]| x - y / slope);
+        // As with shares of a gap: what is divided by has to be clear of zero.
+        let clear = slope.estimate.is_clear_of_zero();
         let estimate =
             |value: f64, interval: Option<[f64; 2]>| Estimate { interval, ..Estimate::point(value) };
         let [n, x, xx, ..] = *self.sums.totals();
@@ -246,7 +244,7 @@ impl Line {
             slope_test: slope.test(),
             intercept_nats: estimate(mean_y - value * mean_x, self.sums.interval(intercept)),
             crossing_nats: (!is_level)
-                .then(|| estimate(mean_x - mean_y / value, self.sums.interval(crossing)))
+                .then(|| estimate(mean_x - mean_y / value, self.sums.interval(crossing).filter(|_| clear)))
                 .filter(|crossing| crossing.value.is_finite()),
         }
     }

@@ -7,6 +7,7 @@ mod fit;
 mod sums;
 #[cfg(test)]
 mod tests;
+mod totals;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -124,10 +125,10 @@ fn held_fixed(
         }
     });
     let pair = |first, second, weights| pair(&design, (first, second), weights, &names, categories);
-    let mut pairs = vec![pair(Role::A, Role::B, [1.0, 0.0])];
+    let mut pairs = vec![pair(Role::A, Role::B, [1.0, 0.0])?];
     if placebo {
-        pairs.push(pair(Role::Placebo, Role::B, [0.0, 1.0]));
-        pairs.push(pair(Role::A, Role::Placebo, [1.0, -1.0]));
+        pairs.push(pair(Role::Placebo, Role::B, [0.0, 1.0])?);
+        pairs.push(pair(Role::A, Role::Placebo, [1.0, -1.0])?);
     }
     Some(HeldFixed {
         tokens: documents.iter().map(|sums| sums.tokens()).sum(),
@@ -152,8 +153,8 @@ fn pair(
     weights: [f64; OUTCOMES],
     names: &[String],
     categories: &[String],
-) -> HeldFixedPair {
-    let fit = design.fit(weights);
+) -> Option<HeldFixedPair> {
+    let fit = design.fit(weights)?;
     let slopes = names.iter().zip(fit.slopes).map(|(name, slope)| HeldFixedSlope {
         name: name.clone(),
         delta_nats_per_unit: slope.map(estimate),
@@ -172,7 +173,7 @@ fn pair(
         (slopes.collect(), rows.collect());
     correct(slopes.iter_mut().map(|row| &mut row.delta_test));
     correct(rows.iter_mut().map(|row| &mut row.excess_test));
-    HeldFixedPair { first, second, r_squared: fit.r_squared, slopes, categories: rows }
+    Some(HeldFixedPair { first, second, r_squared: fit.r_squared, slopes, categories: rows })
 }
 
 /// A coefficient with its t interval.

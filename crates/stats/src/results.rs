@@ -136,7 +136,8 @@ pub struct Test {
 /// How the intervals of a set of documents were made.
 ///
 /// A number whose group has tokens in fewer than `fewest_documents` documents carries none, nor does a share of
-/// a gap whose sign differs in more than 5 % of replicates.
+/// a gap whose mean is fewer than five of its standard errors from zero: what is divided by so unsure a number has no
+/// interval worth the name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct IntervalNote {
     /// The method, in words.

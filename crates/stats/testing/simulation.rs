@@ -4,8 +4,8 @@
 //! A token's loss under a model is a part that all models share, a part that its document adds (so that tokens
 //! of one document go together), and noise. Longer documents have larger losses, so that means over tokens are ratios
 //! whose numerators and denominators go together, and tokens' probabilities differ by document. With
-//! [`Scenario::Effects`], Δ of (a, b) follows the category, [`SLOPES`] and a constant; with [`Scenario::Null`] a, b and
-//! the placebo are exchangeable.
+//! [`Scenario::Effects`], Δ of (a, b) follows the category, [`SLOPES`] and a constant; with [`Scenario::Gap`] also another
+//! constant, so that the gap of all tokens is clear; with [`Scenario::Null`] a, b and the placebo are exchangeable.
 #![allow(dead_code, reason = "the example and the tests each use a part")]
 
 use std::collections::HashSet;
@@ -23,6 +23,8 @@ use self::run_info::run_info;
 pub(crate) enum Scenario {
     /// Δ of (a, b) follows category and covariates.
     Effects,
+    /// The same, and a is better by [`GAP_NATS`] on every token.
+    Gap,
     /// It is zero but for noise.
     Null,
 }
@@ -52,6 +54,9 @@ const TOKENS: [(&str, f64, f64); 18] = [
 /// The change of Δ of (a, b) for a unit of each covariate, nats: frequency, position, depth, repetition,
 /// entropy.
 pub(crate) const SLOPES: [f64; 5] = [0.0, -0.08, 0.05, -0.1, 0.1];
+
+/// By how much a is better with [`Scenario::Gap`], nats.
+const GAP_NATS: f64 = 0.5;
 
 const ROLES: [Role; 4] = [Role::A, Role::B, Role::Benchmark, Role::Placebo];
 
@@ -124,7 +129,11 @@ fn add_document(join: &mut Joined, document: usize, scenario: Scenario, random: 
         let effect: f64 = 0.05 + category + SLOPES.iter().zip(x).map(|(slope, x)| slope * x).sum::<f64>();
         let common = 8.0 + 0.02 * token as f64 + hard + random.normal().abs();
         for (index, model) in join.models.iter_mut().enumerate() {
-            let extra = if index == 0 && scenario == Scenario::Effects { effect } else { 0.0 };
+            let extra = match scenario {
+                Scenario::Effects if index == 0 => effect,
+                Scenario::Gap if index == 0 => effect - GAP_NATS,
+                _ => 0.0,
+            };
             let loss = common + shifts[index] + 0.6 * random.normal() + extra;
             model.loss.push(loss as f32);
             model.entropy.push(entropy[index] as f32);

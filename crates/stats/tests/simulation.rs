@@ -47,6 +47,20 @@ fn margin() -> f64 {
     4.0 * (0.95 * 0.05 / CORPORA as f64).sqrt()
 }
 
+/// Standard errors are as large as the estimates' spread, within four Monte Carlo errors of the latter and what the method
+/// may be off.
+fn assert_sized(place: &str, found: &[Found]) {
+    let n = found.len() as f64;
+    let mean = found.iter().map(|found| found.value).sum::<f64>() / n;
+    let spread = (found.iter().map(|found| (found.value - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
+    let errors: Vec<f64> = found.iter().filter_map(|found| found.standard_error).collect();
+    let error = errors.iter().sum::<f64>() / errors.len() as f64;
+    assert!(
+        (error / spread - 1.0).abs() < 4.0 / (2.0 * n).sqrt() + 0.05,
+        "{place}: {error}, spread {spread}"
+    );
+}
+
 #[test]
 fn intervals_hold_the_truth() {
     let places = [
@@ -67,6 +81,24 @@ fn intervals_hold_the_truth() {
             share(found, |found| found.interval.is_some_and(|[low, high]| low <= truth && truth <= high));
         // Four errors of the corpora, and the 0.015 that the method may be off.
         assert!((resampled - 0.95).abs() < margin() + 0.015, "{place}: {resampled}");
+    }
+}
+
+/// Of a gap that is clear; of an unclear one there is hardly ever an interval.
+#[test]
+fn shares_of_a_gap_are_covered_where_they_are_given() {
+    let large = results(&corpus(Scenario::Gap, TRUTH_DOCUMENTS, 0), 0, 1);
+    let truth: BTreeMap<String, f64> =
+        estimates(&large).into_iter().map(|found| (found.place, found.value)).collect();
+    let gap = simulated(Scenario::Gap, 300);
+    for category in ["Closing brackets", "Indentation", "Opening brackets"] {
+        let place = format!("/categories/{category}/share_of_gap");
+        let (truth, found) = (truth[&place], &gap[&place]);
+        let covered =
+            share(found, |found| found.interval.is_some_and(|[low, high]| low <= truth && truth <= high));
+        assert!((covered - 0.95).abs() < margin() + 0.015, "{place}: {covered}");
+        assert_sized(&place, found);
+        assert!(share(&EFFECTS[&place], |found| found.interval.is_some()) < 0.02, "{place}");
     }
 }
 
@@ -94,6 +126,7 @@ fn regression_effects_are_covered() {
         assert!((covered - 0.95).abs() < margin() + 0.01, "{place}: {covered}");
         let bias = found.iter().map(|found| found.value - truth).sum::<f64>() / found.len() as f64;
         let error = found.iter().filter_map(|found| found.standard_error).sum::<f64>() / found.len() as f64;
+        assert_sized(place, found);
         // The large corpus's own error adds to that of the mean over corpora.
         let bound = 4.0 * error * (1.0 / CORPORA as f64 + DOCUMENTS as f64 / TRUTH_DOCUMENTS as f64).sqrt();
         assert!(bias.abs() < bound, "{place}: bias {bias}, bound {bound}");

@@ -10,7 +10,7 @@ use crate::scale::Linear;
 use crate::svg::{Anchor, Svg, TEXT, WIDTH};
 use crate::view::{View, estimate, holds, value};
 
-const LEFT: f64 = 62.0;
+const LEFT: f64 = 78.0;
 const RIGHT: f64 = WIDTH - 10.0;
 const TOP: f64 = 34.0;
 const BOTTOM: f64 = 290.0;

@@ -28,7 +28,39 @@ pub(super) fn oracle(view: View<'_>) -> Option<Prose> {
         many => format!(", changing its sign {many} times, first at {}", crossings[0]),
     };
     let prose = prose.text(format!(", Δ is {low} and {high}{crossing}."));
-    Some(prose.text(trend_in_words(view, found)))
+    Some(told_apart(prose, view, found).text(trend_in_words(view, found)))
+}
+
+/// In how many bins either model is ahead beyond chance.
+fn told_apart(prose: Prose, view: View<'_>, found: &Oracle) -> Prose {
+    let tested: Vec<_> = found.bins.iter().filter(|bin| bin.row.delta_test.is_some()).collect();
+    if tested.is_empty() {
+        return prose;
+    }
+    let deltas =
+        tested.iter().filter(|bin| holds(bin.row.delta_test)).filter_map(|bin| value(bin.row.delta_nats));
+    let (of_a, of_b): (Vec<f64>, Vec<f64>) = deltas.partition(|delta| *delta < 0.0);
+    let (of_a, of_b) = (of_a.len(), of_b.len());
+    let bins = if tested.len() == 1 {
+        "of the one bin tested".to_owned()
+    } else {
+        format!("of the {} bins tested", tested.len())
+    };
+    match (of_a, of_b) {
+        (0, 0) => prose.text(format!(" Δ differs from zero at q < 0.05 in none {bins}.")),
+        (some, 0) | (0, some) => {
+            let ahead = if of_b == 0 { Role::A } else { Role::B };
+            let prose = prose.text(format!(" Δ differs from zero at q < 0.05 in {some} {bins}, always for "));
+            model(prose, view, ahead).text(".")
+        }
+        _ => {
+            let all = of_a + of_b;
+            let prose =
+                prose.text(format!(" Δ differs from zero at q < 0.05 in {all} {bins}, in {of_a} for "));
+            let prose = model(prose, view, Role::A).text(format!(" and in {of_b} for "));
+            model(prose, view, Role::B).text(".")
+        }
+    }
 }
 
 fn trend_in_words(view: View<'_>, found: &Oracle) -> String {

@@ -1,7 +1,7 @@
 //! The sentences, case by case.
 
 use deltaloss_records::Role;
-use deltaloss_stats::{Comparison, Equivalence, Estimate};
+use deltaloss_stats::{Comparison, Equivalence, Estimate, Test};
 
 use super::calibration::calibration;
 use super::confidence::confidence;
@@ -345,4 +345,32 @@ fn nothing_to_say_is_nothing_said() {
     let empty = sample::empty();
     assert_eq!(findings(View::new(&empty)).len(), 1, "only that there is no placebo");
     assert!(View::new(&empty).pair(Role::A, Role::B).is_none());
+}
+
+#[test]
+fn bins_by_the_oracles_entropy_are_counted_by_who_is_ahead() {
+    let said = |sure: &[f64]| {
+        let mut comparison = sample::comparison();
+        sample::add_oracle(&mut comparison);
+        let bins = &mut comparison.all.oracle.as_mut().unwrap().bins;
+        assert!(bins.len() > sure.len());
+        for bin in bins.iter_mut() {
+            bin.row.delta_test = Some(Test { degrees_of_freedom: 99, p_value: 0.5, q_value: 0.5 });
+        }
+        for (bin, delta) in bins.iter_mut().zip(sure) {
+            bin.row.delta_nats = Some(Estimate::point(*delta));
+            bin.row.delta_test = Some(Test { degrees_of_freedom: 99, p_value: 0.001, q_value: 0.01 });
+        }
+        let bins = format!("of the {} bins tested", bins.len());
+        sentence(oracle::oracle, &comparison).replace(&bins, "BINS").replace('\u{a0}', " ")
+    };
+    for (sure, expected) in [
+        (&[][..], "in none BINS."),
+        (&[-0.1, -0.2], "in 2 BINS, always for sparse."),
+        (&[0.1], "in 1 BINS, always for dense."),
+        (&[-0.1, 0.1, 0.3], "in 3 BINS, in 1 for sparse and in 2 for dense."),
+    ] {
+        let said = said(sure);
+        assert!(said.contains(&format!("Δ differs from zero at q < 0.05 {expected}")), "{said}");
+    }
 }

@@ -42,7 +42,7 @@ fn intervals_in_words(note: &IntervalNote, are_there: bool) -> String {
         };
     }
     format!(
-        "Intervals, in brackets and as whiskers, are at 95 %: {}, {} of {}, seed {}. A number whose tokens lie in fewer than {} documents carries none, nor does a share of a gap that may have either sign. Beside each interval results.json and tables/*.csv give a standard error with documents as clusters (not for correlations over vocabulary entries that count each entry once); all tests use it, with the t distribution.",
+        "Intervals, in brackets and as whiskers, are at 95 %: {}, {} of {}, seed {}. A number whose tokens lie in fewer than {} documents carries none, nor does a share of a gap within five standard errors of zero. Beside each interval results.json and tables/*.csv give a standard error with documents as clusters (not for correlations over vocabulary entries that count each entry once); all tests use it, with the t distribution.",
         note.method,
         format::counted(note.replicates, "resample", "resamples"),
         format::counted(note.documents, "document", "documents"),

@@ -269,7 +269,7 @@ pub(super) fn calibration(view: View<'_>) -> Option<Section> {
 pub(super) fn held_fixed(view: View<'_>) -> Option<Section> {
     let found = view.lead().held_fixed.as_ref()?;
     let mut words = format!(
-        "A category’s Δ may come from what else its tokens are: rare, early in the window, deep in brackets, new to the document, hard to predict. So Δ is regressed on the category together with {} (least squares over {}, errors clustered by document).",
+        "A category’s Δ may come from what else its tokens are: rare, early in the window, deep in brackets, new to the document, hard to predict. So Δ is regressed on the category together with {} (least squares over {}, errors by leaving out one document at a time).",
         covariates_in_words(view, found),
         format::counted(found.tokens, "token", "tokens"),
     );

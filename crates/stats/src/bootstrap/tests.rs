@@ -235,7 +235,7 @@ fn a_group_of_few_documents_carries_nothing() {
 }
 
 #[test]
-fn equal_documents_have_no_width_and_a_gap_of_unsure_sign_no_share() {
+fn equal_documents_have_no_width_and_an_unclear_gap_no_share() {
     let mut join = join_of(&[Role::A, Role::B], &[&["x", ")"][..]; 20]);
     model_mut(&mut join, Role::A).loss = [1.0, 2.0].repeat(20);
     let found = compared(&join, &Options::default());
@@ -243,11 +243,16 @@ fn equal_documents_have_no_width_and_a_gap_of_unsure_sign_no_share() {
     assert_eq!((delta.interval, delta.standard_error), (Some([1.5, 1.5]), Some(0.0)));
     assert_eq!(found.all.correlation[0].pearson_occurrences, None);
     assert!(found.all.categories[0].share_of_gap.unwrap().interval.is_some());
-    // Nine documents against eleven: many resamples turn the sign of the gap.
-    let signs = (0..40).map(|row| if row < 18 { -1.0 } else { 1.0 });
-    model_mut(&mut join, Role::A).loss = signs.collect();
-    let share = compared(&join, &Options::default()).all.categories[0].share_of_gap.unwrap();
-    assert_eq!((share.interval, share.standard_error), (None, None));
+    // Of twenty documents these many with a gap of −1, the others of 1: some standard errors from zero.
+    for (negative, clear) in [(9, false), (4, false), (3, false), (2, true)] {
+        let signs = (0..40).map(|row| if row < 2 * negative { -1.0 } else { 1.0 });
+        model_mut(&mut join, Role::A).loss = signs.collect();
+        let found = compared(&join, &Options::default());
+        let gap = found.all.overall.pairs[0].mean_delta_nats;
+        assert_eq!(gap.value / gap.standard_error.unwrap() >= 5.0, clear, "{gap:?}");
+        let share = found.all.categories[0].share_of_gap.unwrap();
+        assert_eq!((share.interval.is_some(), share.standard_error.is_some()), (clear, clear), "{negative}");
+    }
 }
 
 #[test]

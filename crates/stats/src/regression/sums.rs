@@ -8,7 +8,7 @@
 pub(crate) const COVARIATES: usize = 5;
 
 /// Distinct products of two covariates.
-const PRODUCTS: usize = COVARIATES * (COVARIATES + 1) / 2;
+pub(super) const PRODUCTS: usize = COVARIATES * (COVARIATES + 1) / 2;
 
 /// What is explained: loss of a − loss of b, and loss of the placebo − loss of b (0 without a placebo).
 pub(crate) const OUTCOMES: usize = 2;
@@ -28,7 +28,7 @@ pub(crate) struct Observation {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct CategorySums {
     pub(crate) category: u32,
-    /// How many; at least one.
+    /// How many.
     pub(crate) tokens: u64,
     /// Summed covariates.
     pub(crate) x: [f64; COVARIATES],
@@ -37,7 +37,8 @@ pub(crate) struct CategorySums {
 }
 
 impl CategorySums {
-    fn new(category: u32) -> Self {
+    /// No tokens yet.
+    pub(super) fn new(category: u32) -> Self {
         CategorySums { category, tokens: 0, x: [0.0; COVARIATES], y: [0.0; OUTCOMES] }
     }
 
@@ -54,7 +55,7 @@ pub(crate) struct DocumentSums {
     pub(crate) document: u32,
     /// Ascending by category, those with tokens only.
     pub(crate) categories: Vec<CategorySums>,
-    /// Summed products of covariates, `(i, j ≤ i)` at `i (i + 1) / 2 + j`.
+    /// Summed products of covariates, at [`pair_at`].
     products: [f64; PRODUCTS],
     /// Summed products of a covariate and an outcome, `[covariate][outcome]`.
     with_outcomes: [[f64; OUTCOMES]; COVARIATES],
@@ -90,7 +91,7 @@ impl DocumentSums {
         sums.y.iter_mut().zip(y).for_each(|(sum, y)| *sum += y);
         for (i, with_outcomes) in self.with_outcomes.iter_mut().enumerate() {
             for j in 0..=i {
-                self.products[i * (i + 1) / 2 + j] += x[i] * x[j];
+                self.products[pair_at(i, j)] += x[i] * x[j];
             }
             with_outcomes.iter_mut().zip(y).for_each(|(sum, y)| *sum += x[i] * y);
         }
@@ -99,15 +100,14 @@ impl DocumentSums {
         }
     }
 
-    /// The summed product of two covariates.
-    pub(crate) fn product(&self, i: usize, j: usize) -> f64 {
-        let (i, j) = (i.max(j), i.min(j));
-        self.products[i * (i + 1) / 2 + j]
+    /// The summed products of covariates, at [`pair_at`].
+    pub(super) fn products(&self) -> &[f64; PRODUCTS] {
+        &self.products
     }
 
-    /// The summed product of a covariate and the outcome with these weights.
-    pub(crate) fn with_outcome(&self, covariate: usize, weights: [f64; OUTCOMES]) -> f64 {
-        weighted(weights, self.with_outcomes[covariate])
+    /// The summed products of a covariate and an outcome, `[covariate][outcome]`.
+    pub(super) fn with_outcomes(&self) -> &[[f64; OUTCOMES]; COVARIATES] {
+        &self.with_outcomes
     }
 
     /// The summed square of the outcome with these weights.
@@ -120,6 +120,12 @@ impl DocumentSums {
     pub(crate) fn tokens(&self) -> u64 {
         self.categories.iter().map(|sums| sums.tokens).sum()
     }
+}
+
+/// Where the product of two covariates stands.
+pub(super) fn pair_at(i: usize, j: usize) -> usize {
+    let (i, j) = (i.max(j), i.min(j));
+    i * (i + 1) / 2 + j
 }
 
 /// An outcome with these weights.

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::{Estimate, Test};
 
 /// Analysis of Δ with several things held fixed at once: least squares of Δ on a token's category and on
-/// the covariates below, over tokens. Standard errors are clustered by document (CR1); intervals here are 95 % t
-/// intervals from them, not resampled ones.
+/// the covariates below, over tokens. Standard errors come from leaving out one document at a time (CR3); intervals here
+/// are 95 % t intervals from them, not resampled ones.
 ///
 /// It describes, it does not say what causes what. Which columns take part was fixed before any data were
 /// seen; the entropy in particular is that of a model outside the pair where there is one, since a

@@ -49,7 +49,7 @@ pub struct OracleTrend {
     pub slope_test: Option<Test>,
     /// Δ at an entropy of 0, nats.
     pub intercept_nats: Estimate,
-    /// The entropy at which the line crosses zero, nats, which may be below 0; null where it is level, but for rounding. A replicate whose slope has
-    /// the other sign has none.
+    /// The entropy at which the line crosses zero, nats, which may be below 0; null where it is level, but for rounding. It has an
+    /// interval only where the slope is five of its standard errors from zero.
     pub crossing_nats: Option<Estimate>,
 }

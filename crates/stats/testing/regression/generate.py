@@ -2,9 +2,9 @@
 
     pip install numpy scipy statsmodels && python generate.py
 
-Slopes and their errors are statsmodels' (OLS, cov_type="cluster": CR1). Adjusted means and excesses are
-computed with numpy from the explicit design matrix: influences of documents by the delta method. Their t
-tests have as many degrees of freedom as documents hold the category, less one.
+Slopes are statsmodels' (OLS). Adjusted means and excesses are computed with numpy from the explicit design matrix.
+Errors leave out one document at a time and fit again: sqrt((G - 1) / G * sum of squared changes), of slopes CR3. The t
+tests of adjusted means and excesses have as many degrees of freedom as documents hold the category, less one.
 """
 
 import json
@@ -37,40 +37,35 @@ rows = np.array(rows)
 np.savetxt(HERE / "rows.csv", rows, fmt=["%d", "%d"] + ["%.6f"] * 7, delimiter=",")
 
 cluster, category, x = rows[:, 0].astype(int), rows[:, 1].astype(int), rows[:, 2:7]
-dummies = np.eye(categories)[category]
-design = np.hstack([dummies, x])
-N, K = design.shape
-factor = documents / (documents - 1) * (N - 1) / (N - K)
+
+
+def fitted(y, stay):
+    """Slopes, adjusted means and excesses of some of the rows."""
+    own, mean = x[stay], x[stay].mean(axis=0)
+    theta = sm.OLS(y[stay], np.hstack([np.eye(categories)[category[stay]], own])).fit().params
+    adjusted = theta[:categories] + mean @ theta[categories:]
+    return [theta[categories:], adjusted, adjusted - y[stay].mean()]
 
 
 def regression(y):
-    model = sm.OLS(y, design).fit(cov_type="cluster", cov_kwds={"groups": cluster}, use_t=True)
-    theta = np.linalg.solve(design.T @ design, design.T @ y)
-    residual = y - design @ theta
-    bread = np.linalg.inv(design.T @ design)
-    adjusted, excess = [], []
-    for k in range(categories):
-        at = np.concatenate([np.eye(categories)[k], x.mean(axis=0)])
-        influence, influence_excess = [], []
-        for document in range(documents):
-            own = cluster == document
-            of_theta = bread @ design[own].T @ residual[own]
-            of_mean = (x[own] - x.mean(axis=0)).sum(axis=0) / N @ theta[categories:]
-            influence.append(at @ of_theta + of_mean)
-            influence_excess.append(influence[-1] - (y[own] - y.mean()).sum() / N)
-        held = len(set(cluster[category == k]))
-        adjusted.append([at @ theta, np.sqrt(factor * np.square(influence).sum())])
-        excess.append([at @ theta - y.mean(), np.sqrt(factor * np.square(influence_excess).sum()), held])
-    p = [2 * stats.t.sf(abs(value / error), held - 1) for value, error, held in excess]
+    everything = np.full(len(y), True)
+    found = fitted(y, everything)
+    without = [fitted(y, cluster != document) for document in range(documents)]
+    factor = (documents - 1) / documents
+    errors = [np.sqrt(factor * sum((left[kind] - found[kind]) ** 2 for left in without)) for kind in range(3)]
+    slopes, adjusted, excess = [[list(pair) for pair in zip(*both)] for both in zip(found, errors)]
+    held = [len(set(cluster[category == k])) for k in range(categories)]
+    p = [2 * stats.t.sf(abs(value / error), count - 1) for (value, error), count in zip(excess, held)]
+    design = np.hstack([np.eye(categories)[category], x])
     return {
-        "slopes": [list(pair) for pair in zip(model.params[categories:], model.bse[categories:])],
-        "slope_p": list(model.pvalues[categories:]),
+        "slopes": slopes,
+        "slope_p": [2 * stats.t.sf(abs(value / error), documents - 1) for value, error in slopes],
         "adjusted": adjusted,
-        "excess": [row[:2] for row in excess],
-        "documents": [row[2] for row in excess],
+        "excess": excess,
+        "documents": held,
         "p": p,
         "q": list(stats.false_discovery_control(p)),
-        "r_squared": 1 - np.square(residual).sum() / np.square(y - y.mean()).sum(),
+        "r_squared": sm.OLS(y, design).fit(hasconst=True).rsquared,
     }
 
 
