@@ -12,7 +12,9 @@ const ZSTD_LEVEL: i32 = 19;
 
 /// Packs the model in `from` into `to`; says what it came to.
 pub(crate) fn pack_model(from: &Path, to: &Path) -> Result<String, Box<dyn Error>> {
-    let checkpoint = Checkpoint::open(&from.join("final_model.pt"))?;
+    // As released, or as trained here.
+    let weights = ["final_model.pt", "model.safetensors"].map(|name| from.join(name));
+    let checkpoint = Checkpoint::open(weights.iter().find(|path| path.is_file()).unwrap_or(&weights[0]))?;
     let config = fs::read(from.join("beeg_config.json"))?;
     let mut tensors = Vec::new();
     for tensor in checkpoint.tensors() {

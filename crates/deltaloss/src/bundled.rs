@@ -1,4 +1,4 @@
-//! The models and the tokenizer that are part of the program (`assets/`).
+//! The models, the tokenizer and the oracle's run that are part of the program (`assets/`).
 
 use deltaloss_lm::{LmError, ModelFiles, Tokenizer};
 
@@ -48,3 +48,17 @@ pub(crate) fn tokenizer() -> Result<Tokenizer, LmError> {
     let [(_, merges), (_, encoder)] = TOKENIZER_FILES;
     Tokenizer::from_pair(BUNDLED_TOKENIZER, merges, encoder, &format!("builtin:{BUNDLED_TOKENIZER}"))
 }
+
+/// The name of the folder of the bundled oracle's run, in `assets/oracle/` and in a demonstration's `runs/`.
+pub(crate) const ORACLE: &str = "smollm2-135m-instruct";
+
+/// `run.json` of a run of SmolLM2-135M-Instruct over the demonstration's corpus (`assets/README.md` says how it was made).
+pub(crate) const ORACLE_RUN: &[u8] = include_bytes!("../../../assets/oracle/smollm2-135m-instruct/run.json");
+
+/// Its token table.
+pub(crate) const ORACLE_TOKENS: &[u8] =
+    include_bytes!("../../../assets/oracle/smollm2-135m-instruct/tokens.parquet");
+
+/// Its documents without their texts: SHA-256 of the text, tokens, scored tokens, whether truncated.
+pub(crate) const ORACLE_DOCUMENTS: &str =
+    include_str!("../../../assets/oracle/smollm2-135m-instruct/documents.tsv");

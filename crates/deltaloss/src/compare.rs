@@ -114,7 +114,6 @@ fn compare_in_pieces(
     table: &Path,
 ) -> Result<Comparison, Error> {
     let mut reader = JoinReader::open(runs)?;
-    let mut piece = reader.next_documents(PIECE_ROWS)?;
     let models: Vec<SetupModel> = reader
         .runs()
         .map(|(role, label, run, carried)| SetupModel {
@@ -131,35 +130,7 @@ fn compare_in_pieces(
     let bases = if calibrated { &[Basis::AsScored, Basis::Calibrated][..] } else { &[Basis::AsScored] };
     let first_pass = |&basis| FirstPass::new(&roles, rules, &Options { basis, ..options.clone() });
     let mut first_passes = bases.iter().map(first_pass).collect::<Result<Vec<_>, _>>()?;
-    let mut classifier = Classifier::new(rules);
-    let mut writer = None;
-    let mut first_document = 0;
-    while let Some(joined) = piece {
-        let writer = match &mut writer {
-            Some(writer) => writer,
-            none => none.insert(JoinedWriter::create(table, &joined, options.basis, rules.names())?),
-        };
-        let (categories, depths) = (classifier.classify(&joined)?, token_depths(&joined)?);
-        let next_document = reader.documents_read() as u32;
-        let (next, (written, added)) = rayon::join(
-            || reader.next_documents(PIECE_ROWS),
-            || {
-                rayon::join(
-                    || writer.write(&joined, first_document, &categories, &depths),
-                    || {
-                        first_passes
-                            .iter_mut()
-                            .try_for_each(|pass| pass.add_join(&joined, first_document, &categories))
-                    },
-                )
-            },
-        );
-        written?;
-        added?;
-        piece = next?;
-        first_document = next_document;
-    }
-    writer.map_or(Ok(()), JoinedWriter::close)?;
+    look_first(&mut reader, &mut first_passes, rules, options.basis, table)?;
     let left_out = reader.left_out();
     let finish = |(pass, basis): (&FirstPass, &Basis)| -> Result<ByHalf, Error> {
         let mut columns = JoinedColumns::open(table, &roles, *basis, rules.names())?;
@@ -181,6 +152,45 @@ fn compare_in_pieces(
         oracle: models.iter().find(|model| model.role == Role::Oracle).cloned(),
     };
     Ok(Comparison::new(setup, as_scored, calibrated))
+}
+
+/// The first pass: the join, piece by piece, goes into the table at `table` and into what each basis gathers.
+fn look_first(
+    reader: &mut JoinReader,
+    first_passes: &mut [FirstPass],
+    rules: &Rules,
+    basis: Basis,
+    table: &Path,
+) -> Result<(), Error> {
+    let mut classifier = Classifier::new(rules);
+    let mut writer = None;
+    let mut first_document = 0;
+    let mut piece = reader.next_documents(PIECE_ROWS)?;
+    while let Some(joined) = piece {
+        let writer = match &mut writer {
+            Some(writer) => writer,
+            none => none.insert(JoinedWriter::create(table, &joined, basis, rules.names())?),
+        };
+        let (categories, depths) = (classifier.classify(&joined)?, token_depths(&joined)?);
+        let next_document = reader.documents_read() as u32;
+        let gather = |passes: &mut [FirstPass]| {
+            passes.iter_mut().try_for_each(|pass| pass.add_join(&joined, first_document, &categories))
+        };
+        let (next, (written, gathered)) = rayon::join(
+            || reader.next_documents(PIECE_ROWS),
+            || {
+                rayon::join(
+                    || writer.write(&joined, first_document, &categories, &depths),
+                    || gather(first_passes),
+                )
+            },
+        );
+        written?;
+        gathered?;
+        piece = next?;
+        first_document = next_document;
+    }
+    Ok(writer.map_or(Ok(()), JoinedWriter::close)?)
 }
 
 /// The second pass, over the table that the first has left.

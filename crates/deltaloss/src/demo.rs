@@ -4,11 +4,13 @@ use std::path::Path;
 
 use deltaloss_corpus::{Corpus, CorpusOptions, CorpusSource};
 use deltaloss_lm::{Progress, ScoreOptions};
-use deltaloss_records::{Basis, FolderKind, Role, StagedFolder, TokenForm};
+use deltaloss_records::{Basis, FolderKind, Role, Run, StagedFolder, TokenForm};
 use deltaloss_stats::Comparison;
 
+use crate::bundled::ORACLE;
 use crate::compare::{CompareOptions, write_comparison};
 use crate::error::Error;
+use crate::oracle::write_oracle_run;
 use crate::scoring::{open_scorer, score_to_folder};
 
 /// How many files of Python's standard library the demonstration scores by default.
@@ -31,8 +33,9 @@ const CAST: [(Role, &str); 4] = [
     (Role::Placebo, "dense-twin"),
 ];
 
-/// Scores `documents` files of Python's standard library with the four bundled models and compares them, into `out`
-/// with the runs in `out/runs`. An earlier demonstration there is replaced. `progress` hears the model's name and
+/// Scores `documents` files of Python's standard library with the four bundled models and compares them, with the bundled
+/// oracle's run over the same files, into `out` with the runs in `out/runs`. The oracle has scored the [`DEMO_DOCUMENTS`]
+/// files of the default; other files' tokens have no value of it. An earlier demonstration there is replaced. `progress` hears the model's name and
 /// returns whether to go on.
 ///
 /// # Errors
@@ -55,6 +58,9 @@ pub fn demo(
         })?;
         runs.push((role, run, None));
     }
+    let oracle = folder.path().join("runs").join(ORACLE);
+    write_oracle_run(&Run::open(&runs[0].1)?, &oracle)?;
+    runs.push((Role::Oracle, oracle, None));
     let comparison =
         write_comparison(&CompareOptions { runs, rules: None, basis: Basis::AsScored }, folder.path())?;
     folder.commit()?;

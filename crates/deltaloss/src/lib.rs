@@ -29,6 +29,7 @@ mod bundled;
 mod compare;
 mod demo;
 mod error;
+mod oracle;
 mod scoring;
 mod training;
 

@@ -15,8 +15,8 @@ use std::time::Instant;
 
 use deltaloss_corpus::{Corpus, CorpusHasher, Document, hex, text_sha256};
 use deltaloss_records::{
-    CalibrationHalf, CorpusInfo, DocumentRecord, RUN_SCHEMA, RunInfo, Sink, Split, TokenRecord, TokenScore,
-    Totals,
+    CalibrationHalf, CorpusInfo, DocumentRecord, RUN_SCHEMA, RunInfo, RunningTotals, Sink, Split,
+    TokenRecord, TokenScore, Totals,
 };
 
 use self::groups::{Cut, Groups, for_each_window};
@@ -105,7 +105,7 @@ pub fn score(
         beta: fitted.beta,
         sink,
         progress,
-        totals: Sums::default(),
+        totals: RunningTotals::default(),
         discovery: HalfSums::default(),
         confirmation: HalfSums::default(),
         documents: 0,
@@ -144,44 +144,11 @@ fn go_on(progress: &mut dyn FnMut(Progress) -> bool, event: Progress) -> Result<
     if progress(event) { Ok(()) } else { Err(LmError::Interrupted) }
 }
 
-/// Sums over the predicted tokens, in corpus order.
-#[derive(Default)]
-struct Sums {
-    tokens: u64,
-    bytes: u64,
-    loss: f64,
-    entropy: f64,
-}
-
-impl Sums {
-    fn add(&mut self, record: &TokenRecord) {
-        self.tokens += 1;
-        self.bytes += u64::from(record.byte_end - record.byte_start);
-        self.loss += f64::from(record.score.loss_nats);
-        self.entropy += f64::from(record.score.entropy_nats);
-    }
-
-    fn totals(&self) -> Totals {
-        let per_token = |sum: f64| if self.tokens == 0 { 0.0 } else { sum / self.tokens as f64 };
-        Totals {
-            tokens: self.tokens,
-            bytes: self.bytes,
-            mean_loss_nats: per_token(self.loss),
-            mean_entropy_nats: per_token(self.entropy),
-            bits_per_byte: if self.bytes == 0 {
-                0.0
-            } else {
-                self.loss / std::f64::consts::LN_2 / self.bytes as f64
-            },
-        }
-    }
-}
-
 /// Sums over the predicted tokens of one half of the documents, in corpus order.
 #[derive(Default)]
 struct HalfSums {
     documents: u64,
-    plain: Sums,
+    plain: RunningTotals,
     /// Loss and entropy at the run's temperature.
     calibrated: Option<[f64; 2]>,
 }
@@ -220,7 +187,7 @@ struct Pass<'a> {
     beta: Option<f32>,
     sink: &'a mut dyn Sink,
     progress: &'a mut dyn FnMut(Progress) -> bool,
-    totals: Sums,
+    totals: RunningTotals,
     discovery: HalfSums,
     confirmation: HalfSums,
     documents: u32,

@@ -12,7 +12,7 @@ use crate::error::RecordsError;
 use crate::joined::{Basis, Joined, JoinedModel, Role};
 use crate::read::{batches, floats, integers, optional_floats, strings};
 use crate::table::{CALIBRATED, SCORES, place_arrays, place_fields};
-use crate::write::Table;
+use crate::write::{Table, TokenForm};
 
 /// Rows encoded at a time.
 const BATCH_ROWS: usize = 128 * 1024;
@@ -62,7 +62,7 @@ impl JoinedWriter {
         fields.push(Field::new("depth", DataType::UInt32, false));
         fields.push(Field::new("text", DataType::Utf8, false));
         let schema = Arc::new(Schema::new(fields));
-        let table = Table::create(path.to_owned(), schema.as_ref().clone())?;
+        let table = Table::create(path.to_owned(), schema.as_ref().clone(), TokenForm::Full)?;
         Ok(JoinedWriter { table, schema, basis, category_names: category_names.to_vec() })
     }
 

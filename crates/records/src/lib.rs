@@ -12,6 +12,7 @@ mod read;
 mod reader;
 mod record;
 mod run_info;
+mod select;
 mod staged;
 mod table;
 #[cfg(test)]
@@ -26,9 +27,9 @@ pub use joined_table::{ColumnPiece, JoinedColumns, JoinedWriter};
 pub use read::Run;
 pub use record::{CalibratedScore, DocumentRecord, Split, TokenRecord, TokenScore};
 pub use run_info::{
-    CalibrationHalf, CalibrationInfo, CorpusInfo, EngineInfo, ModelInfo, RUN_SCHEMA, RunInfo, TokenizerInfo,
-    Totals, WindowInfo,
+    CalibrationHalf, CalibrationInfo, CorpusInfo, EngineInfo, ModelInfo, RUN_SCHEMA, RunInfo, RunningTotals,
+    TokenizerInfo, Totals, WindowInfo,
 };
 pub use staged::{FolderKind, StagedFolder, abandon_staged_folders};
 pub use table::{CalibratedColumns, ScoreColumns, TokenColumns};
-pub use write::{MemorySink, RunWriter, Sink, TokenForm};
+pub use write::{MemorySink, RunWriter, Sink, TokenForm, write_documents};

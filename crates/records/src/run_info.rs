@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::record::TokenRecord;
+
 /// The schema name that this version writes; a reader refuses others.
 pub const RUN_SCHEMA: &str = "deltaloss.run/1";
 
@@ -156,4 +158,35 @@ pub struct Totals {
     pub mean_entropy_nats: f64,
     /// Total loss in bits over the bytes predicted.
     pub bits_per_byte: f64,
+}
+
+/// Sums over predicted tokens, which are to be added in corpus order.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct RunningTotals {
+    tokens: u64,
+    bytes: u64,
+    loss: f64,
+    entropy: f64,
+}
+
+impl RunningTotals {
+    /// Adds a predicted token.
+    pub fn add(&mut self, record: &TokenRecord) {
+        self.tokens += 1;
+        self.bytes += u64::from(record.byte_end - record.byte_start);
+        self.loss += f64::from(record.score.loss_nats);
+        self.entropy += f64::from(record.score.entropy_nats);
+    }
+
+    /// What the tokens so far come to; means of none are 0.
+    pub fn totals(&self) -> Totals {
+        let over = |sum: f64, count: u64| if count == 0 { 0.0 } else { sum / count as f64 };
+        Totals {
+            tokens: self.tokens,
+            bytes: self.bytes,
+            mean_loss_nats: over(self.loss, self.tokens),
+            mean_entropy_nats: over(self.entropy, self.tokens),
+            bits_per_byte: over(self.loss / std::f64::consts::LN_2, self.bytes),
+        }
+    }
 }

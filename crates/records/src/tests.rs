@@ -107,6 +107,49 @@ fn a_run_is_read_back_as_it_was_written() {
 }
 
 #[test]
+fn a_selection_of_a_run_is_found_by_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = [
+        document(0, 20, 0.0, |_| true),
+        document(1, 1, 0.0, |_| true),
+        document(2, 30, 1.0, |p| p < 9),
+        document(3, 12, 2.0, |p| p % 2 == 0),
+    ];
+    let run = open(folder.path(), "run", "t", &all);
+    let asked = |index: u32, name: &str| {
+        let tokens = (index + 1) % 2;
+        DocumentRecord { name: name.into(), tokens, scored: tokens, ..document(index, 5, 0.0, |_| true).0 }
+    };
+    let mut documents =
+        vec![asked(3, "last first"), asked(9, "unknown"), asked(1, "empty"), asked(0, "moved")];
+    for (document, from) in documents.iter_mut().zip([3, 0, 1, 0]) {
+        document.text = all[from].0.text.clone();
+    }
+    documents[1].text = "never scored".into();
+    let corpus = CorpusInfo { name: "part".into(), documents: 4, ..info("t").corpus };
+    let out = folder.path().join("part");
+    let written = run.write_selection(documents.clone(), corpus.clone(), &out).unwrap();
+    let part = Run::open(&out).unwrap();
+    assert_eq!(part.info, written);
+    assert_eq!((&part.info.corpus, part.info.totals.tokens), (&corpus, 5 + 19));
+    let names: Vec<_> = part.documents.iter().map(|d| (d.name.as_str(), d.scored, d.truncated)).collect();
+    assert_eq!(
+        names,
+        [("last first", 5, false), ("unknown", 0, true), ("empty", 0, false), ("moved", 19, false)]
+    );
+    let columns = part.tokens().unwrap();
+    for (start, from, index) in [(0, 3, 0), (5, 0, 3)] {
+        for (row, token) in all[from].1.iter().enumerate() {
+            assert_eq!(columns.get(start + row), TokenRecord { document: index, ..*token });
+        }
+    }
+    let losses: f64 = (0..24).map(|row| f64::from(columns.get(row).score.loss_nats)).sum();
+    assert_eq!(part.info.totals.mean_loss_nats, losses / 24.0);
+    assert_eq!(part.info.totals.bits_per_byte, losses / std::f64::consts::LN_2 / 24.0);
+    assert!(matches!(run.write_selection(documents, corpus, &out), Err(RecordsError::OutputExists { .. })));
+}
+
+#[test]
 fn the_schema_on_disk_is_the_documented_one() {
     let folder = tempfile::tempdir().unwrap();
     let run = write(&folder.path().join("run"), "t", &[document(0, 5, 0.0, |_| true)]);
@@ -375,7 +418,7 @@ fn truncated_and_foreign_parquet_files_are_errors() {
     }
     let schema = Arc::new(Schema::new(vec![Field::new("document", DataType::UInt32, false)]));
     let column = Arc::new(UInt32Array::from(vec![0])) as ArrayRef;
-    let mut table = Table::create(path.clone(), schema.as_ref().clone()).unwrap();
+    let mut table = Table::create(path.clone(), schema.as_ref().clone(), TokenForm::Full).unwrap();
     table.write(RecordBatch::try_new(schema, vec![column])).unwrap();
     table.close().unwrap();
     let message = Run::open(&run).unwrap().tokens().unwrap_err().to_string();

@@ -64,13 +64,22 @@ pub enum TokenForm {
     Compact,
 }
 
-/// How a file of a run is encoded.
-fn properties(form: TokenForm) -> WriterProperties {
+/// How a file of this schema is encoded.
+fn properties(form: TokenForm, schema: &Schema) -> WriterProperties {
     let builder = WriterProperties::builder()
         .set_max_row_group_row_count(Some(BATCH_ROWS))
         .set_created_by(concat!("deltaloss ", env!("CARGO_PKG_VERSION")).to_owned());
     match form {
-        TokenForm::Full => builder.set_compression(Compression::ZSTD(ZstdLevel::default())).build(),
+        TokenForm::Full => {
+            let floats = schema.fields().iter().filter(|field| field.data_type().is_floating());
+            let builder = builder.set_compression(Compression::ZSTD(ZstdLevel::default()));
+            // Hardly any of them repeat: a dictionary would take time and room.
+            floats
+                .fold(builder, |builder, field| {
+                    builder.set_column_dictionary_enabled(ColumnPath::from(field.name().as_str()), false)
+                })
+                .build()
+        }
         TokenForm::Compact => {
             let ascending = ["document", "position", "byte_start", "byte_end"];
             let (floats, [loss, entropy, _]) = (["loss", "entropy"], CALIBRATED);
@@ -135,7 +144,8 @@ impl RunWriter {
     /// The destination is taken, or cannot be written.
     pub fn create(destination: &Path, overwrite: bool) -> Result<Self, RecordsError> {
         let folder = StagedFolder::new(destination, FolderKind::RUN, overwrite)?;
-        let documents = Table::create(folder.path().join("documents.parquet"), document_schema())?;
+        let documents =
+            Table::create(folder.path().join("documents.parquet"), document_schema(), TokenForm::Full)?;
         Ok(RunWriter {
             folder,
             tokens: None,
@@ -160,7 +170,7 @@ impl RunWriter {
             none => {
                 let schema = token_schema(self.token_buffer.scores.calibrated.is_some(), guesses);
                 let path = self.folder.path().join("tokens.parquet");
-                none.insert(Table::with(path, schema, properties(self.form))?)
+                none.insert(Table::create(path, schema, self.form)?)
             }
         };
         if !self.token_buffer.is_empty() {
@@ -227,6 +237,16 @@ impl Sink for RunWriter {
     }
 }
 
+/// Writes `documents.parquet` of a run on its own.
+///
+/// # Errors
+/// It cannot be written; what is there of it then has to be removed.
+pub fn write_documents(path: &Path, documents: &[DocumentRecord]) -> Result<(), RecordsError> {
+    let mut table = Table::create(path.to_owned(), document_schema(), TokenForm::Full)?;
+    table.write(document_batch(documents))?;
+    table.close()
+}
+
 fn document_batch(documents: &[DocumentRecord]) -> Result<RecordBatch, ArrowError> {
     let integers = |f: fn(&DocumentRecord) -> u32| {
         Arc::new(documents.iter().map(f).collect::<UInt32Array>()) as ArrayRef
@@ -257,11 +277,8 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    pub(crate) fn create(path: PathBuf, schema: Schema) -> Result<Self, RecordsError> {
-        Self::with(path, schema, properties(TokenForm::Full))
-    }
-
-    fn with(path: PathBuf, schema: Schema, properties: WriterProperties) -> Result<Self, RecordsError> {
+    pub(crate) fn create(path: PathBuf, schema: Schema, form: TokenForm) -> Result<Self, RecordsError> {
+        let properties = properties(form, &schema);
         let file = File::create(&path).map_err(RecordsError::io(&path, "create it"))?;
         let writer = ArrowWriter::try_new(file, Arc::new(schema), Some(properties))
             .map_err(RecordsError::parquet(&path))?;

@@ -52,7 +52,7 @@ pub(crate) struct Demo {
     /// The folder to write; an earlier demonstration there is replaced
     #[arg(long, value_name = "OUT", default_value = "deltaloss-demo")]
     pub(crate) out: PathBuf,
-    /// How many files of Python's standard library to score
+    /// How many files of Python's standard library to score; the bundled oracle knows those of the default
     #[arg(long, value_name = "N", default_value_t = deltaloss::DEMO_DOCUMENTS, value_parser = positive())]
     pub(crate) documents: u64,
 }

@@ -33,7 +33,7 @@ impl Table {
                         .floats
                         .entry(name)
                         .or_default()
-                        .extend(values.values().iter().map(|&v| f64::from(v)));
+                        .extend(values.iter().map(|v| v.map_or(f64::NAN, f64::from)));
                 } else if let Some(values) = column.as_primitive_opt::<Float64Type>() {
                     table.floats.entry(name).or_default().extend(values.values());
                 } else if name == "split" {
@@ -210,6 +210,32 @@ fn check_entropy(results: &Value, table: &Table) {
     }
 }
 
+/// Nineteen in twenty tokens and more have the oracle's entropy; bins hold them all, and the trend is least squares.
+fn check_oracle(results: &Value, table: &Table) {
+    let oracle = &results["all"]["oracle"];
+    let (entropy, delta) = (table.float("entropy_oracle"), table.float("delta"));
+    let known: Vec<(f64, f64)> =
+        entropy.iter().copied().zip(delta.iter().copied()).filter(|(entropy, _)| !entropy.is_nan()).collect();
+    assert!(known.len() as f64 > 0.95 * delta.len() as f64, "{}", known.len());
+    assert_eq!(oracle["tokens"].as_u64(), Some(known.len() as u64));
+    assert_eq!(oracle["without_value"].as_u64(), Some((delta.len() - known.len()) as u64));
+    let bins = oracle["bins"].as_array().unwrap();
+    assert_eq!(bins.len(), 20);
+    let mut from = f64::NEG_INFINITY;
+    for bin in bins {
+        let up_to = bin["up_to_nats"].as_f64().unwrap();
+        let inside = || known.iter().filter(|(entropy, _)| *entropy > from && *entropy <= up_to);
+        assert_eq!(bin["tokens"].as_u64(), Some(inside().count() as u64), "{bin}");
+        assert_close(&bin["mean_entropy_nats"], mean(inside().map(|(entropy, _)| *entropy)), "mean entropy");
+        assert_close(&bin["delta_nats"], mean(inside().map(|(_, delta)| *delta)), "bin");
+        from = up_to;
+    }
+    let (mx, my) = (mean(known.iter().map(|(x, _)| *x)), mean(known.iter().map(|(_, y)| *y)));
+    let products: f64 = known.iter().map(|(x, y)| (x - mx) * (y - my)).sum();
+    let squares: f64 = known.iter().map(|(x, _)| (x - mx).powi(2)).sum();
+    assert_close(&oracle["trend"]["slope"], products / squares, "trend");
+}
+
 /// Errors of fifteen bins of (m − 1)/15 < p ≤ m/15, as scored and at each model's temperature.
 fn check_reliability(results: &Value, table: &Table) {
     let models = results["all"]["reliability"].as_array().unwrap();
@@ -299,8 +325,9 @@ fn the_demo_writes_everything_and_its_numbers_can_be_recomputed() {
         names(&out),
         ["figures", "joined.parquet", "report.html", "report.md", "results.json", "runs", "tables"]
     );
-    assert_eq!(names(&out.join("runs")), ["dense", "dense-small", "dense-twin", "sparse"]);
-    for figure in ["overall", "correlation", "categories", "brackets", "entropy", "confidence"] {
+    let runs = ["dense", "dense-small", "dense-twin", "smollm2-135m-instruct", "sparse"];
+    assert_eq!(names(&out.join("runs")), runs);
+    for figure in ["overall", "correlation", "categories", "brackets", "entropy", "confidence", "oracle"] {
         let svg = std::fs::read_to_string(out.join("figures").join(format!("{figure}.svg"))).unwrap();
         assert!(svg.starts_with("<svg") || svg.starts_with("<?xml"), "{figure}");
     }
@@ -312,6 +339,7 @@ fn the_demo_writes_everything_and_its_numbers_can_be_recomputed() {
         "brackets_by_token",
         "entropy",
         "confidence",
+        "oracle_bins",
     ] {
         assert!(out.join("tables").join(format!("{table}.csv")).is_file(), "{table}");
     }
@@ -326,6 +354,7 @@ fn the_demo_writes_everything_and_its_numbers_can_be_recomputed() {
     check_confidence(&results, &table);
     check_entropy(&results, &table);
     check_reliability(&results, &table);
+    check_oracle(&results, &table);
     check_brackets(&results, &table, &out.join("runs/sparse/documents.parquet"));
 
     // A comparison must not replace the folder that its runs lie in.

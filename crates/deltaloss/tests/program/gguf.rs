@@ -1,5 +1,7 @@
 //! GGUF models, in a build with the feature `llama`.
 
+use deltaloss::records::{DocumentRecord, Run};
+
 use super::*;
 
 fn tiny() -> PathBuf {
@@ -157,4 +159,62 @@ fn bytes_that_the_tokenizer_cannot_give_back_are_named_with_their_document() {
         "{message}"
     );
     assert_eq!(names(folder.path()), ["code", "poor.gguf"]);
+}
+
+/// SmolLM2's GGUF file: in the folder named by `DELTALOSS_SMOLLM2`, or in `target/smollm2`.
+fn smollm2() -> PathBuf {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let folder =
+        std::env::var_os("DELTALOSS_SMOLLM2").map_or_else(|| root.join("target/smollm2"), PathBuf::from);
+    let file = folder.join("SmolLM2-135M-Instruct.Q4_1.gguf");
+    assert!(file.is_file(), "{} is not there: run `python3 fixtures/smollm2/download.py`", file.display());
+    file
+}
+
+/// The three shortest of twelve documents of the demonstration, scored anew.
+#[test]
+fn the_bundled_oracles_run_is_what_scoring_gives() {
+    let folder = tempfile::tempdir().unwrap();
+    succeeds(folder.path(), &["demo", "--documents", "12", "--quiet"]);
+    let bundled = Run::open(&folder.path().join("deltaloss-demo/runs/smollm2-135m-instruct")).unwrap();
+    let columns = bundled.tokens().unwrap();
+    let mut by_length: Vec<&DocumentRecord> =
+        bundled.documents.iter().filter(|document| document.scored > 100).collect();
+    by_length.sort_by_key(|document| (document.scored, document.document));
+    std::fs::create_dir(folder.path().join("code")).unwrap();
+    let mut sample = by_length[..3].to_vec();
+    sample.sort_by_key(|document| document.document);
+    for document in &sample {
+        let name = format!("{:03}.py", document.document);
+        std::fs::write(folder.path().join("code").join(name), &document.text).unwrap();
+    }
+    let context = bundled.info.window.context.to_string();
+    let model = smollm2();
+    let more = [model.to_str().unwrap(), "--context", &context, "--no-calibrate"];
+    succeeds(folder.path(), &[&CALL[..], &more].concat());
+
+    let again = Run::open(&folder.path().join("run")).unwrap();
+    assert_eq!(again.info.model.sha256, bundled.info.model.sha256);
+    let again = again.tokens().unwrap();
+    let mut row = 0;
+    for (place, document) in (0..).zip(sample) {
+        let before: u32 = bundled.documents[..document.document as usize].iter().map(|d| d.scored).sum();
+        let mut difference = 0.0;
+        for at in before as usize..(before + document.scored) as usize {
+            let (was, is) = (columns.get(at), again.get(row));
+            // Tokens' ids are not packed: they would give away the texts.
+            let here = (place, was.position, 0, was.byte_start, was.byte_end);
+            assert_eq!((is.document, is.position, was.token, is.byte_start, is.byte_end), here);
+            // Eleven bits are kept, and instruction sets round differently (docs/gguf.md).
+            let near = |was: f32, is: f32| (was - is).abs() <= 0.02 + is.abs() / 2048.0;
+            let (was, is) = (was.score, is.score);
+            assert!(near(was.loss_nats, is.loss_nats), "{was:?} {is:?}");
+            assert!(near(was.entropy_nats, is.entropy_nats), "{was:?} {is:?}");
+            difference += f64::from(was.loss_nats - is.loss_nats);
+            row += 1;
+        }
+        let mean = difference / f64::from(document.scored);
+        assert!(mean.abs() < 1e-3, "{}: {mean}", document.name);
+    }
+    assert_eq!(row, again.len());
 }
