@@ -627,7 +627,7 @@ def told_by_several(dummies, x, kept, document):
         counts = left.diagonal()[:categories].copy()
         sums = left[:categories, categories:] / np.where(counts > 0, counts, np.inf)[:, None]
         within = left[categories:, categories:] - sums.T @ left[:categories, categories:]
-        place, alone = 0, []
+        alone = []
         for place in range(len(kept)):
             if kept[place] is None:
                 continue

@@ -119,12 +119,9 @@ pub(super) struct Line {
 
 impl Line {
     /// The line of the outcome in which each of the two has this weight, on categories and the covariates that are
-    /// kept; nothing where one of those does not vary, or others determine it.
+    /// kept, none of which is to be [determined](Totals::first_determined); nothing where one is.
     pub(super) fn new(totals: &Totals, kept: &[usize], weights: [f64; OUTCOMES]) -> Option<Self> {
         let within = DMatrix::from_fn(COVARIATES, COVARIATES, |i, j| totals.within(i, j));
-        if totals.first_determined(kept).is_some() {
-            return None;
-        }
         let decomposed = Cholesky::new(correlations(&within, kept))?;
         let scales: Vec<f64> = kept.iter().map(|&i| within[(i, i)].sqrt()).collect();
         let products: Vec<f64> = kept.iter().map(|&i| totals.within_outcome(i, weights)).collect();
