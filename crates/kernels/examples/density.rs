@@ -5,9 +5,8 @@
 
 use std::time::Instant;
 
-use deltaloss_kernels::{Csr, Isa, SparseScratch, dense_product, sparse_product, transpose};
+use deltaloss_kernels::{Csr, Isa, Packed, TILE, lanes_dense_product, lanes_sparse_product};
 
-const TOKENS: usize = 256;
 const RUNS: usize = 41;
 
 fn median_ns(mut run: impl FnMut()) -> f64 {
@@ -16,7 +15,7 @@ fn median_ns(mut run: impl FnMut()) -> f64 {
         .map(|_| {
             let start = Instant::now();
             run();
-            start.elapsed().as_secs_f64() * 1e9 / TOKENS as f64
+            start.elapsed().as_secs_f64() * 1e9 / TILE as f64
         })
         .collect();
     times.sort_by(f64::total_cmp);
@@ -25,19 +24,19 @@ fn median_ns(mut run: impl FnMut()) -> f64 {
 
 fn main() {
     let isa = Isa::best();
-    println!("instruction set {isa}, {TOKENS} tokens, ns a token");
+    println!("instruction set {isa}, {TILE} tokens, ns a token");
     println!("{:>12}  {:>8}  {:>8}  {:>8}", "K x N", "density", "sparse", "dense");
     for (k, n) in [(192, 576), (192, 768), (768, 192), (1024, 3072), (1024, 4096), (4096, 1024)] {
-        let x: Vec<f32> = (0..TOKENS * k).map(|i| (i as f32 * 0.618).fract() - 0.5).collect();
+        let x: Vec<f32> = (0..TILE * k).map(|i| (i as f32 * 0.618).fract() - 0.5).collect();
         for percent in [1, 5, 10, 15, 20, 25, 30, 40, 50] {
             let keep =
                 |i: usize| (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32 < (percent << 32) / 100;
             let weight: Vec<f32> = (0..n * k).map(|i| if keep(i) { 0.1 } else { 0.0 }).collect();
             let csr = Csr::from_dense(&weight, n, k);
-            let turned = transpose(&weight, n, k);
-            let (mut scratch, mut out) = (SparseScratch::default(), vec![0.0; TOKENS * n]);
-            let sparse = median_ns(|| sparse_product(isa, &x, &csr, None, &mut scratch, &mut out));
-            let dense = median_ns(|| dense_product(&x, &turned, None, [TOKENS, k, n], &mut out));
+            let packed = Packed::new(&weight, n, k);
+            let mut out = vec![0.0; TILE * n];
+            let sparse = median_ns(|| lanes_sparse_product(isa, &x, &csr, None, TILE, &mut out));
+            let dense = median_ns(|| lanes_dense_product(isa, &x, &packed, None, TILE, &mut out));
             println!("{:>12}  {percent:>6} %  {sparse:>8.0}  {dense:>8.0}", format!("{k} x {n}"));
         }
     }

@@ -9,19 +9,19 @@ struct Line([f32; 16]);
 
 /// A slice of f32 that starts on a cache line.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Aligned {
+pub struct Aligned {
     lines: Vec<Line>,
     len: usize,
 }
 
 impl Aligned {
     /// So many zeros.
-    pub(crate) fn zeros(len: usize) -> Self {
+    pub fn zeros(len: usize) -> Self {
         Aligned { lines: vec![Line::default(); len.div_ceil(16)], len }
     }
 
     /// Makes it at least so long; what is in it does not matter.
-    pub(crate) fn at_least(&mut self, len: usize) {
+    pub fn at_least(&mut self, len: usize) {
         if self.len < len {
             *self = Aligned::zeros(len);
         }

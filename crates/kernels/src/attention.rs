@@ -1,17 +1,14 @@
-//! Causal attention for one window, head by head.
+//! Causal attention for training, in blocks of queries: a block's queries lie side by side in vector lanes, so that scores, softmax
+//! and weighted sums are the same few vector operations for every key, without a sum across lanes.
 //!
-//! For each head the keys are turned (features as rows, so that a query's scores are computed 64 keys at a time)
-//! and the values gathered in rows padded to 16. For each query: scores, softmax by [`exp_nonpositive`], weighted
-//! sum of values in four running sums.
+//! A head is gathered once: queries turned (features as rows), keys and values as rows. A block's scores, at most
+//! tokens x 32 of them, stay in the first- or second-level cache. What is not finite in a later token of a query's block
+//! reaches it (0·∞), which a diverged training alone has.
 
-use crate::exp::exp_nonpositive;
-use crate::isa::{dispatch, multiply_add};
-use crate::vector::LANES;
-
-/// Keys scored together.
-const BLOCK: usize = 64;
-/// Running sums over the values, to hide the latency of a multiply-add.
-const CHAINS: usize = 4;
+use crate::aligned::Aligned;
+use crate::exp::exp_nonpositive_lanes;
+use crate::isa::dispatch;
+use crate::vector::{LANES, Vector};
 
 /// The shape of one window's attention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,125 +21,260 @@ pub struct AttentionShape {
     pub head_width: usize,
 }
 
-/// One head's keys and values.
-struct Head {
-    /// `[D][padded tokens]`, scaled by 1 / sqrt(D).
-    keys: Vec<f32>,
-    /// `[padded tokens][padded D]`.
-    values: Vec<f32>,
-    /// Tokens rounded up to `BLOCK`.
-    padded: usize,
-    /// D rounded up to `LANES`.
-    padded_width: usize,
+/// Vectors across a block.
+pub(crate) const ACROSS: usize = 2;
+/// Queries of a block.
+pub(crate) const QUERIES: usize = ACROSS * LANES;
+/// Keys worked on together, and what the number of keys is rounded up to.
+pub(crate) const KEYS: usize = 4;
+/// Features summed together over the keys; divides `LANES`.
+const FEATURES: usize = 8;
+
+/// One number a query of a block.
+pub(crate) type Queries<V> = [V; ACROSS];
+
+/// A block's row of numbers.
+#[inline(always)]
+pub(crate) fn load<V: Vector>(row: &[f32]) -> Queries<V> {
+    std::array::from_fn(|i| V::load(&row[i * LANES..]))
 }
 
-impl Head {
-    fn new(shape: AttentionShape) -> Self {
-        let padded = shape.tokens.next_multiple_of(BLOCK);
-        let padded_width = shape.head_width.next_multiple_of(LANES);
-        Head {
-            keys: vec![0.0; shape.head_width * padded],
-            values: vec![0.0; padded * padded_width],
-            padded,
-            padded_width,
+/// Writes a block's row of numbers.
+#[inline(always)]
+pub(crate) fn store<V: Vector>(numbers: Queries<V>, row: &mut [f32]) {
+    for (i, numbers) in numbers.into_iter().enumerate() {
+        numbers.store(&mut row[i * LANES..]);
+    }
+}
+
+/// One head's part of a matrix, as rows and turned.
+#[derive(Clone, Debug)]
+pub(crate) struct Gathered {
+    /// `[padded tokens][padded width]`.
+    pub(crate) rows: Aligned,
+    /// `[used][padded tokens]`; empty where nothing needs it.
+    pub(crate) turned: Aligned,
+}
+
+/// The sizes of one head's buffers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    pub(crate) tokens: usize,
+    pub(crate) d: usize,
+    /// Tokens rounded up to `QUERIES`.
+    pub(crate) padded: usize,
+    /// d rounded up to `LANES`.
+    pub(crate) width: usize,
+    /// d rounded up to `FEATURES`: what of a row is not known to be zero.
+    pub(crate) used: usize,
+}
+
+impl Sizes {
+    pub(crate) fn new(shape: AttentionShape) -> Self {
+        let d = shape.head_width;
+        Sizes {
+            tokens: shape.tokens,
+            d,
+            padded: shape.tokens.next_multiple_of(QUERIES),
+            width: d.next_multiple_of(LANES),
+            used: d.next_multiple_of(FEATURES),
         }
     }
 
-    /// Reads head `head` out of `qkv`.
+    /// Keys that some query of the block at `first` sees, rounded up to `KEYS`.
+    pub(crate) fn keys(&self, first: usize) -> usize {
+        (first + QUERIES).min(self.tokens.next_multiple_of(KEYS))
+    }
+}
+
+impl Gathered {
+    /// Room for rows; what is beyond tokens and width stays zero.
+    pub(crate) fn rows_only(sizes: Sizes) -> Self {
+        Gathered { rows: Aligned::zeros(sizes.padded * sizes.width), turned: Aligned::default() }
+    }
+
+    /// Room for rows and columns.
+    pub(crate) fn both(sizes: Sizes) -> Self {
+        Gathered { turned: Aligned::zeros(sizes.used * sizes.padded), ..Self::rows_only(sizes) }
+    }
+
+    /// Reads the head that starts at column `start` of `matrix` `[tokens][row]`, each entry times `scale`.
     #[inline(always)]
-    fn gather(&mut self, qkv: &[f32], head: usize, shape: AttentionShape) {
-        let AttentionShape { tokens, heads, head_width: d } = shape;
-        let width = heads * d;
-        let scale = 1.0 / (d as f32).sqrt();
-        for t in 0..tokens {
-            let row = &qkv[t * 3 * width..][..3 * width];
-            for (i, &key) in row[width + head * d..][..d].iter().enumerate() {
-                self.keys[i * self.padded + t] = key * scale;
+    pub(crate) fn gather<V: Vector>(
+        &mut self,
+        matrix: &[f32],
+        row: usize,
+        start: usize,
+        sizes: Sizes,
+        scale: f32,
+    ) {
+        let Sizes { tokens, d, padded, width, .. } = sizes;
+        for (t, own) in self.rows.chunks_exact_mut(width).take(tokens).enumerate() {
+            let from = &matrix[t * row + start..][..d];
+            let mut whole = from.chunks_exact(LANES);
+            let mut to = own.chunks_exact_mut(LANES);
+            for (from, to) in (&mut whole).zip(&mut to) {
+                V::load(from).multiply(V::splat(scale)).store(to);
             }
-            self.values[t * self.padded_width..][..d].copy_from_slice(&row[2 * width + head * d..][..d]);
+            for (from, to) in whole.remainder().iter().zip(to.next().into_iter().flatten()) {
+                *to = from * scale;
+            }
+        }
+        if self.turned.is_empty() {
+            return;
+        }
+        for (t, own) in self.rows.chunks_exact(width).take(tokens).enumerate() {
+            for (i, &value) in own[..d].iter().enumerate() {
+                self.turned[i * padded + t] = value;
+            }
         }
     }
+}
 
-    /// Scores of keys `0..scores.len()` (a multiple of `BLOCK`).
-    #[inline(always)]
-    fn score<const FMA: bool>(&self, query: &[f32], scores: &mut [f32]) {
-        for (block, scores) in scores.chunks_exact_mut(BLOCK).enumerate() {
-            let mut sums = [0.0f32; BLOCK];
-            for (i, &q) in query.iter().enumerate() {
-                let keys = &self.keys[i * self.padded + block * BLOCK..][..BLOCK];
-                for (sum, &key) in sums.iter_mut().zip(keys) {
-                    *sum = multiply_add::<FMA>(q, key, *sum);
+/// `Σ_i rows[key + j, i]·turned[i, first + lane]` for `KEYS` keys and every query of the block at `first`.
+#[inline(always)]
+pub(crate) fn dots<V: Vector>(
+    rows: &[f32],
+    turned: &[f32],
+    sizes: Sizes,
+    key: usize,
+    first: usize,
+) -> [Queries<V>; KEYS] {
+    let Sizes { padded, width, used, .. } = sizes;
+    let rows: [&[f32]; KEYS] = std::array::from_fn(|j| &rows[(key + j) * width..][..used]);
+    let mut sums = [[V::splat(0.0); ACROSS]; KEYS];
+    for i in 0..used {
+        let queries: Queries<V> = load(&turned[i * padded + first..][..QUERIES]);
+        for j in 0..KEYS {
+            let entry = V::splat(rows[j][i]);
+            for v in 0..ACROSS {
+                sums[j][v] = entry.multiply_add(queries[v], sums[j][v]);
+            }
+        }
+    }
+    sums
+}
+
+/// A block's scores `[keys][QUERIES]`, −∞ where the key is later than the query, and the largest of each query and `start`.
+#[inline(always)]
+pub(crate) fn block_scores<V: Vector>(
+    keys: &[f32],
+    queries: &[f32],
+    sizes: Sizes,
+    first: usize,
+    start: f32,
+    scores: &mut [f32],
+) -> Queries<V> {
+    let mut max = [V::splat(start); ACROSS];
+    for (group, scores) in scores.chunks_exact_mut(KEYS * QUERIES).enumerate() {
+        let key = group * KEYS;
+        let mut sums = dots::<V>(keys, queries, sizes, key, first);
+        if key + KEYS > first {
+            for (j, sums) in sums.iter_mut().enumerate() {
+                // Queries before the key.
+                let before = (key + j).saturating_sub(first);
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    *sum = sum.fill_first(before.saturating_sub(v * LANES), f32::NEG_INFINITY);
                 }
             }
-            scores.copy_from_slice(&sums);
+        }
+        for (&sums, scores) in sums.iter().zip(scores.chunks_exact_mut(QUERIES)) {
+            for v in 0..ACROSS {
+                max[v] = max[v].larger(sums[v]);
+            }
+            store(sums, scores);
         }
     }
+    max
+}
 
-    /// `out[i] = Σ_j weights[j]·values[j, i] · scale`. Values past the last weight are not touched: one that is not
-    /// finite would poison the sum even at weight zero.
-    #[inline(always)]
-    fn mix<const FMA: bool>(&self, weights: &[f32], scale: f32, out: &mut [f32]) {
-        for (chunk, out) in out.chunks_mut(LANES).enumerate() {
-            let mut sums = [[0.0f32; LANES]; CHAINS];
-            for (group, weights) in weights.chunks(CHAINS).enumerate() {
-                for (chain, &weight) in weights.iter().enumerate() {
-                    let row = (group * CHAINS + chain) * self.padded_width + chunk * LANES;
-                    let values = &self.values[row..][..LANES];
-                    for (sum, &value) in sums[chain].iter_mut().zip(values) {
-                        *sum = multiply_add::<FMA>(weight, value, *sum);
-                    }
+/// `out[i][lane] = Σ_key rows[key, i]·weights[key, lane]`, out `[used][QUERIES]`.
+#[inline(always)]
+pub(crate) fn mix<V: Vector>(rows: &[f32], weights: &[f32], sizes: Sizes, out: &mut [f32]) {
+    for (chunk, out) in out.chunks_exact_mut(FEATURES * QUERIES).enumerate() {
+        let mut sums = [[V::splat(0.0); ACROSS]; FEATURES];
+        for (row, weights) in rows.chunks_exact(sizes.width).zip(weights.chunks_exact(QUERIES)) {
+            let row = &row[chunk * FEATURES..][..FEATURES];
+            let weights: Queries<V> = load(weights);
+            for i in 0..FEATURES {
+                let entry = V::splat(row[i]);
+                for v in 0..ACROSS {
+                    sums[i][v] = entry.multiply_add(weights[v], sums[i][v]);
                 }
             }
-            for (i, out) in out.iter_mut().enumerate() {
-                *out = ((sums[0][i] + sums[1][i]) + (sums[2][i] + sums[3][i])) * scale;
-            }
+        }
+        for (out, &sums) in out.chunks_exact_mut(QUERIES).zip(&sums) {
+            store(sums, out);
         }
     }
 }
 
-/// Turns the first `n` scores into exp(score − max) and the rest into zero; returns the denominator.
+/// Writes a block's `[used][QUERIES]`, each query times its `scale`, to the head at column `start` of `out` `[tokens][row]`.
 #[inline(always)]
-fn softmax_weights<const FMA: bool>(scores: &mut [f32], n: usize, sink: Option<f32>) -> f32 {
-    let mut lanes = [f32::NEG_INFINITY; LANES];
-    scores[n..].fill(f32::NEG_INFINITY);
-    for chunk in scores.chunks_exact(LANES) {
-        for (lane, &score) in lanes.iter_mut().zip(chunk) {
-            *lane = if score > *lane { score } else { *lane };
+pub(crate) fn scatter(
+    block: &[f32],
+    scale: &[f32; QUERIES],
+    sizes: Sizes,
+    first: usize,
+    out: &mut [f32],
+    row: usize,
+    start: usize,
+) {
+    for lane in 0..QUERIES.min(sizes.tokens - first) {
+        let out = &mut out[(first + lane) * row + start..][..sizes.d];
+        for (i, out) in out.iter_mut().enumerate() {
+            *out = block[i * QUERIES + lane] * scale[lane];
         }
     }
-    let max = lanes.iter().copied().chain(sink).fold(f32::NEG_INFINITY, f32::max);
-    let mut sums = [0.0f32; LANES];
-    for chunk in scores.chunks_exact_mut(LANES) {
-        for (sum, score) in sums.iter_mut().zip(chunk) {
-            *score = exp_nonpositive::<FMA>(*score - max);
-            *sum += *score;
-        }
-    }
-    sums.iter().sum::<f32>() + sink.map_or(0.0, |sink| exp_nonpositive::<FMA>(sink - max))
+}
+
+/// What the sink adds to each query's denominator.
+#[inline(always)]
+pub(crate) fn on_sink<V: Vector>(sink: Option<f32>, max: Queries<V>) -> Option<Queries<V>> {
+    sink.map(|sink| max.map(|max| exp_nonpositive_lanes(V::splat(sink).subtract(max))))
 }
 
 #[inline(always)]
-fn causal_attention_body<const FMA: bool>(
+fn causal_attention_body<V: Vector>(
     qkv: &[f32],
     sink: Option<&[f32]>,
     shape: AttentionShape,
     out: &mut [f32],
 ) {
     let AttentionShape { tokens, heads, head_width: d } = shape;
-    let width = heads * d;
-    assert_eq!(qkv.len(), tokens * 3 * width, "causal_attention: qkv is not [{tokens}, 3·{heads}·{d}]");
-    assert_eq!(out.len(), tokens * width, "causal_attention: out is not [{tokens}, {heads}·{d}]");
+    let row = heads * d;
+    assert_eq!(qkv.len(), tokens * 3 * row, "causal_attention: qkv is not [{tokens}, 3·{heads}·{d}]");
+    assert_eq!(out.len(), tokens * row, "causal_attention: out is not [{tokens}, {heads}·{d}]");
     assert!(sink.is_none_or(|sink| sink.len() == heads), "causal_attention: sink is not [{heads}]");
-    let mut head = Head::new(shape);
-    let mut scores = vec![0.0; head.padded];
+    let sizes = Sizes::new(shape);
+    let mut queries = Gathered::both(sizes);
+    let (mut keys, mut values) = (Gathered::rows_only(sizes), Gathered::rows_only(sizes));
+    let mut scores = Aligned::zeros(sizes.padded * QUERIES);
+    let mut mixed = Aligned::zeros(sizes.used * QUERIES);
+    let scale = 1.0 / (d as f32).sqrt();
     for h in 0..heads {
-        head.gather(qkv, h, shape);
+        queries.gather::<V>(qkv, 3 * row, h * d, sizes, scale);
+        keys.gather::<V>(qkv, 3 * row, row + h * d, sizes, 1.0);
+        values.gather::<V>(qkv, 3 * row, 2 * row + h * d, sizes, 1.0);
         let sink = sink.map(|sink| sink[h]);
-        for t in 0..tokens {
-            let scores = &mut scores[..(t + 1).next_multiple_of(BLOCK)];
-            head.score::<FMA>(&qkv[t * 3 * width + h * d..][..d], scores);
-            let total = softmax_weights::<FMA>(scores, t + 1, sink);
-            head.mix::<FMA>(&scores[..t + 1], 1.0 / total, &mut out[t * width + h * d..][..d]);
+        for first in (0..tokens).step_by(QUERIES) {
+            let scores = &mut scores[..sizes.keys(first) * QUERIES];
+            let start = sink.unwrap_or(f32::NEG_INFINITY);
+            let max = block_scores::<V>(&keys.rows, &queries.turned, sizes, first, start, scores);
+            let mut total = on_sink(sink, max).unwrap_or([V::splat(0.0); ACROSS]);
+            for scores in scores.chunks_exact_mut(QUERIES) {
+                let mut weights: Queries<V> = load(scores);
+                for v in 0..ACROSS {
+                    weights[v] = exp_nonpositive_lanes(weights[v].subtract(max[v]));
+                    total[v] = total[v].add(weights[v]);
+                }
+                store(weights, scores);
+            }
+            mix::<V>(&values.rows, scores, sizes, &mut mixed);
+            let mut scale = [0.0; QUERIES];
+            store(total, &mut scale);
+            let scale = scale.map(|total| 1.0 / total);
+            scatter(&mixed, &scale, sizes, first, out, row, h * d);
         }
     }
 }
@@ -151,57 +283,11 @@ dispatch! {
     /// Causal softmax attention of one window: `qkv` `[T, 3·H·D]` (queries, keys, values side by side, each cut into
     /// heads of D), out `[T, H·D]`. Scores are divided by sqrt(D). `sink` `[H]` adds exp(sink) to each softmax
     /// denominator, with no value (Xiao et al. 2023, arXiv 2309.17453, in its learned form). Within 1e-5 relative to
-    /// the largest value.
+    /// the largest value. For training; scoring has [`crate::lanes_attention`].
     pub fn causal_attention(
         qkv: &[f32],
         sink: Option<&[f32]>,
         shape: AttentionShape,
         out: &mut [f32],
-    ) = causal_attention_body
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::{Random, assert_close_rows};
-    use crate::{Isa, reference};
-
-    #[test]
-    fn equals_the_reference() {
-        let mut random = Random::new(6);
-        for (tokens, heads, head_width) in
-            [(1, 1, 1), (5, 2, 3), (17, 6, 4), (64, 3, 16), (65, 2, 8), (130, 2, 40)]
-        {
-            let shape = AttentionShape { tokens, heads, head_width };
-            let qkv: Vec<f32> =
-                random.normals(tokens * 3 * heads * head_width).iter().map(|v| v * 2.0).collect();
-            let sink = random.normals(heads);
-            for sink in [None, Some(&sink[..])] {
-                let expected = reference::causal_attention(&qkv, sink, shape);
-                for isa in Isa::available() {
-                    let mut out = vec![f32::NAN; expected.len()];
-                    causal_attention(isa, &qkv, sink, shape, &mut out);
-                    assert_close_rows(&out, &expected, expected.len(), 1e-5, isa);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_poisoned_key_or_value_is_seen_from_its_token_on() {
-        let shape = AttentionShape { tokens: 3, heads: 1, head_width: 2 };
-        for isa in Isa::available() {
-            for part in [2, 4] {
-                let mut qkv = vec![1.0; 3 * 3 * 2];
-                qkv[6 + part..][..2].fill(f32::NAN); // token 1's key or value
-                let mut out = vec![0.0; 6];
-                causal_attention(isa, &qkv, None, shape, &mut out);
-                assert!(
-                    out[..2].iter().all(|v| v.is_finite()),
-                    "{isa}: token 0 does not see token 1: {out:?}"
-                );
-                assert!(out[2..].iter().all(|v| v.is_nan()), "{isa}: {out:?}");
-            }
-        }
-    }
+    ) = vector causal_attention_body
 }

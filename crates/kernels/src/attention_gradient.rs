@@ -1,10 +1,10 @@
-//! The gradient of causal attention, in blocks of queries as [`crate::attention_blocked`] has them. The formulas are in
+//! The gradient of causal attention, in blocks of queries as [`crate::attention`] has them. The formulas are in
 //! [`crate::reference`]; scores and softmax are computed again rather than kept (Dao et al. 2022, arXiv 2205.14135).
 
 use crate::aligned::Aligned;
-use crate::attention::AttentionShape;
-use crate::attention_blocked::{
-    ACROSS, Gathered, KEYS, QUERIES, Queries, Sizes, block_scores, dots, load, mix, on_sink, scatter, store,
+use crate::attention::{
+    ACROSS, AttentionShape, Gathered, KEYS, QUERIES, Queries, Sizes, block_scores, dots, load, mix, on_sink,
+    scatter, store,
 };
 use crate::exp::exp_nonpositive_lanes;
 use crate::isa::dispatch;
@@ -200,7 +200,7 @@ dispatch! {
 mod tests {
     use super::*;
     use crate::testing::{Random, assert_close_rows};
-    use crate::{Isa, causal_attention_blocked, reference};
+    use crate::{Isa, causal_attention, reference};
 
     #[test]
     fn equals_the_reference() {
@@ -218,7 +218,7 @@ mod tests {
                 let expected = reference::causal_attention(&qkv, sink, shape);
                 for isa in Isa::available() {
                     let mut out = vec![f32::NAN; expected.len()];
-                    causal_attention_blocked(isa, &qkv, sink, shape, &mut out);
+                    causal_attention(isa, &qkv, sink, shape, &mut out);
                     assert_close_rows(&out, &expected, expected.len(), 1e-5, isa);
                     let mut fast = vec![f32::NAN; qkv.len()];
                     let mut fast_sink = sink.map(|_| vec![1.0; heads]);

@@ -5,8 +5,9 @@
 //! (`tools/fit_coefficients.py`); Φ(x) is Q(a) for x < 0 and 1 − Q(a) otherwise, so the tail keeps its relative
 //! accuracy.
 
-use crate::exp::exp_nonpositive;
+use crate::exp::exp_nonpositive_lanes;
 use crate::isa::{dispatch, multiply_add};
+use crate::vector::{LANES, Vector};
 
 const P: [f32; 9] = [
     0.139_621_4,
@@ -34,22 +35,38 @@ pub(crate) fn scaled_tail<const FMA: bool>(a: f32) -> f32 {
 }
 
 #[inline(always)]
-pub(crate) fn gelu_one<const FMA: bool>(x: f32) -> f32 {
-    let a = x.abs();
-    let tail = exp_nonpositive::<FMA>(-0.5 * a * a) * scaled_tail::<FMA>(a);
-    if x < 0.0 { x * tail } else { x - x * tail }
+fn gelu_lanes<V: Vector>(x: V) -> V {
+    let a = x.magnitude();
+    let s = a.multiply_add(V::splat(0.35), V::splat(1.0)).reciprocal();
+    let mut p = V::splat(P[8]);
+    for degree in [7, 6, 5, 4, 3, 2, 1, 0] {
+        p = p.multiply_add(s, V::splat(P[degree]));
+    }
+    let exp = exp_nonpositive_lanes(a.multiply(a).multiply(V::splat(-0.5)));
+    let tail = exp.multiply(s.multiply(p));
+    // x·Q below zero, x − x·Q above.
+    let product = x.multiply(tail);
+    product.where_negative(x, x.subtract(product))
 }
 
 #[inline(always)]
-fn gelu_body<const FMA: bool>(x: &mut [f32]) {
-    for value in x {
-        *value = gelu_one::<FMA>(*value);
+pub(crate) fn gelu_body<V: Vector>(x: &mut [f32]) {
+    let mut chunks = x.chunks_exact_mut(LANES);
+    for chunk in &mut chunks {
+        gelu_lanes(V::load(chunk)).store(chunk);
+    }
+    let rest = chunks.into_remainder();
+    if !rest.is_empty() {
+        let mut lanes = [0.0; LANES];
+        lanes[..rest.len()].copy_from_slice(rest);
+        gelu_lanes(V::load(&lanes)).store(&mut lanes);
+        rest.copy_from_slice(&lanes[..rest.len()]);
     }
 }
 
 dispatch! {
     /// Applies GELU to every entry, within 3e-7·max(1, |x|) of the exact value.
-    pub fn gelu(x: &mut [f32]) = gelu_body
+    pub fn gelu(x: &mut [f32]) = vector gelu_body
 }
 
 #[cfg(test)]

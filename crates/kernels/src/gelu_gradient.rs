@@ -2,8 +2,9 @@
 //! with φ.
 
 use crate::exp::exp_nonpositive;
-use crate::gelu::{gelu_one, scaled_tail};
+use crate::gelu::{gelu_body, scaled_tail};
 use crate::isa::{dispatch, multiply_add};
+use crate::vector::Vector;
 
 /// 1 / sqrt(2π).
 const DENSITY_AT_ZERO: f32 = 0.398_942_3;
@@ -28,16 +29,14 @@ dispatch! {
 }
 
 #[inline(always)]
-fn gelu_into_body<const FMA: bool>(x: &[f32], out: &mut [f32]) {
-    assert_eq!(x.len(), out.len(), "gelu_into: lengths differ");
-    for (out, &x) in out.iter_mut().zip(x) {
-        *out = gelu_one::<FMA>(x);
-    }
+fn gelu_into_body<V: Vector>(x: &[f32], out: &mut [f32]) {
+    out.copy_from_slice(x);
+    gelu_body::<V>(out);
 }
 
 dispatch! {
     /// GELU of `x` into `out`: as [`gelu`](crate::gelu), leaving x for the gradient.
-    pub fn gelu_into(x: &[f32], out: &mut [f32]) = gelu_into_body
+    pub fn gelu_into(x: &[f32], out: &mut [f32]) = vector gelu_into_body
 }
 
 #[cfg(test)]

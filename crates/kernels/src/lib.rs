@@ -12,7 +12,6 @@
 
 mod aligned;
 mod attention;
-mod attention_blocked;
 mod attention_gradient;
 mod cross_entropy;
 mod dense;
@@ -21,6 +20,7 @@ mod gelu;
 mod gelu_gradient;
 mod isa;
 mod kept;
+mod lanes;
 mod loss;
 mod norm;
 mod norm_gradient;
@@ -32,8 +32,8 @@ mod sparse;
 mod testing;
 mod vector;
 
+pub use aligned::Aligned;
 pub use attention::{AttentionShape, causal_attention};
-pub use attention_blocked::causal_attention_blocked;
 pub use attention_gradient::causal_attention_gradient;
 pub use cross_entropy::cross_entropy_gradient;
 pub use dense::{dense_product, dense_product_into, transpose, weight_gradient};
@@ -41,10 +41,13 @@ pub use gelu::gelu;
 pub use gelu_gradient::{gelu_gradient, gelu_into};
 pub use isa::Isa;
 pub use kept::{Kept, KeptScratch, Panels, kept_product, kept_weight_gradient};
+pub use lanes::{
+    AttentionScratch, Packed, SelectGuess, SelectScratch, TILE, lanes_abs_top_k, lanes_attention,
+    lanes_dense_product, lanes_layer_norm, lanes_of, lanes_rms_norm, lanes_sparse_product, rows_of_lanes,
+};
 pub use loss::{LossRow, TemperedRow, loss_row, loss_row_tempered};
 pub use norm::{layer_norm, rms_norm};
 pub use norm_gradient::{layer_norm_gradient, rms_norm_gradient};
-pub use select::abs_top_k;
 pub use select_mask::{abs_top_k_mask, apply_mask, sum_rows};
 pub use sparse::{Csr, SparseScratch, sparse_product};
 

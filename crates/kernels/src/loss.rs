@@ -74,7 +74,7 @@ fn loss_row_tempered_body<const FMA: bool>(
         loss_nats: plain.loss_nats,
         entropy_nats: plain.entropy_nats,
         rank,
-        top: logits.iter().position(|&logit| logit == max).unwrap_or(0) as u32,
+        top: first_place(logits, max) as u32,
         top_probability: plain.top_probability,
     }
 }
@@ -84,12 +84,14 @@ fn loss_row_tempered_body<const FMA: bool>(
 #[inline(always)]
 fn tempered_row<const FMA: bool>(logits: &[f32], reference: f32, max: f32, beta: f32) -> TemperedRow {
     let (mut totals, mut weighted) = ([0.0f64; LANES], [0.0f64; LANES]);
-    let chunks = logits.chunks_exact(LANES);
-    let rest = chunks.remainder();
+    let (chunks, rest) = logits.as_chunks::<LANES>();
     for chunk in chunks {
         accumulate::<FMA>(chunk, max, beta, &mut totals, &mut weighted);
     }
-    accumulate::<FMA>(rest, max, beta, &mut totals, &mut weighted);
+    // What is beyond the last logit adds nothing.
+    let mut last = [f32::NEG_INFINITY; LANES];
+    last[..rest.len()].copy_from_slice(rest);
+    accumulate::<FMA>(&last, max, beta, &mut totals, &mut weighted);
     let total: f64 = totals.iter().sum();
     let weighted: f64 = weighted.iter().sum();
     let log_total = total.ln();
@@ -106,29 +108,42 @@ fn tempered_row<const FMA: bool>(logits: &[f32], reference: f32, max: f32, beta:
 #[inline(always)]
 fn row_max(logits: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];
-    let mut poisoned = [false; LANES];
-    let chunks = logits.chunks_exact(LANES);
-    let rest = chunks.remainder();
-    for chunk in chunks.chain([rest]) {
-        for ((lane, poison), &logit) in lanes.iter_mut().zip(&mut poisoned).zip(chunk) {
-            *poison |= logit.is_nan();
-            *lane = if logit > *lane { logit } else { *lane };
+    let mut poisoned = [0u32; LANES];
+    let (chunks, rest) = logits.as_chunks::<LANES>();
+    for chunk in chunks {
+        for i in 0..LANES {
+            poisoned[i] |= u32::from(chunk[i].is_nan());
+            lanes[i] = if chunk[i] > lanes[i] { chunk[i] } else { lanes[i] };
         }
     }
-    if poisoned.contains(&true) { f32::NAN } else { lanes.iter().copied().fold(f32::NEG_INFINITY, f32::max) }
+    for (i, &logit) in rest.iter().enumerate() {
+        poisoned[i] |= u32::from(logit.is_nan());
+        lanes[i] = if logit > lanes[i] { logit } else { lanes[i] };
+    }
+    if poisoned != [0; LANES] { f32::NAN } else { lanes.iter().copied().fold(f32::NEG_INFINITY, f32::max) }
+}
+
+/// Where the first entry lies that equals `value`; 0 where none does.
+#[inline(always)]
+fn first_place(logits: &[f32], value: f32) -> usize {
+    // A chunk at a time without leaving it early, which keeps it in vectors.
+    let is_in = |chunk: &[f32]| chunk.iter().fold(false, |found, &logit| found | (logit == value));
+    let chunk = logits.chunks(4 * LANES).position(is_in).unwrap_or(0) * 4 * LANES;
+    let within = logits[chunk..].iter().position(|&logit| logit == value);
+    within.map_or(0, |place| chunk + place)
 }
 
 /// Adds exp(x) and exp(x)·x of each entry to its lane, x = β·(l − max).
 #[inline(always)]
 fn accumulate<const FMA: bool>(
-    chunk: &[f32],
+    chunk: &[f32; LANES],
     max: f32,
     beta: f32,
     totals: &mut [f64; LANES],
     weighted: &mut [f64; LANES],
 ) {
-    for (i, &logit) in chunk.iter().enumerate() {
-        let x = (logit - max) * beta;
+    for i in 0..LANES {
+        let x = (chunk[i] - max) * beta;
         let e = exp_nonpositive::<FMA>(x);
         totals[i] += f64::from(e);
         // 0·(−∞) would be NaN; an entry of probability zero adds nothing.

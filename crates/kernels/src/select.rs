@@ -1,6 +1,4 @@
-//! AbsTopK: keep the entries of largest magnitude.
-
-use crate::isa::dispatch;
+//! AbsTopK of one row: the search for what it keeps.
 
 pub(crate) const MAGNITUDE: u32 = 0x7fff_ffff;
 /// Guesses between two counts before the search halves what is left.
@@ -70,93 +68,6 @@ pub(crate) fn first_guess(width: usize, k: usize) -> f32 {
 }
 
 #[inline(always)]
-fn abs_top_k_body<const FMA: bool>(x: &mut [f32], width: usize, k: usize) {
-    assert!(width > 0 && x.len().is_multiple_of(width), "abs_top_k: {} entries in rows of {width}", x.len());
-    if k >= width {
-        return;
-    }
-    if k == 0 {
-        x.fill(0.0);
-        return;
-    }
-    let first_guess = first_guess(width, k);
-    for row in x.chunks_exact_mut(width) {
-        let Cut { from, tied, mut spare } = cut(row, k as u32, first_guess);
-        if spare == 0 {
-            for value in row {
-                *value = if value.to_bits() & MAGNITUDE >= from { *value } else { 0.0 };
-            }
-            continue;
-        }
-        for value in row {
-            let magnitude = value.to_bits() & MAGNITUDE;
-            if magnitude == tied && spare > 0 {
-                spare -= 1;
-            } else if magnitude < from {
-                *value = 0.0;
-            }
-        }
-    }
-}
-
-#[inline(always)]
 pub(crate) fn count(row: &[f32], holds: impl Fn(u32) -> bool) -> u32 {
     row.iter().map(|value| u32::from(holds(value.to_bits() & MAGNITUDE))).sum()
-}
-
-dispatch! {
-    /// In each row of `width` entries keeps the `k` of largest magnitude (of equal ones the lower index) and sets
-    /// the others to zero. Exact. NaN counts as larger than infinity.
-    pub fn abs_top_k(x: &mut [f32], width: usize, k: usize) = abs_top_k_body
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::{Isa, reference};
-
-    fn check(row: &[f32], k: usize) {
-        let mut expected = row.to_vec();
-        reference::abs_top_k(&mut expected, k);
-        for isa in Isa::available() {
-            let mut fast = row.to_vec();
-            abs_top_k(isa, &mut fast, row.len(), k);
-            let bits = |row: &[f32]| row.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
-            assert_eq!(bits(&fast), bits(&expected), "{isa}: {row:?} keeping {k}");
-        }
-    }
-
-    #[test]
-    fn keeps_the_lower_index_of_equal_magnitudes() {
-        check(&[1.0, -1.0, 1.0, -1.0, 0.5], 2);
-        check(&[0.0, -0.0, 0.0, 2.0], 2);
-        check(&[3.0; 7], 3);
-    }
-
-    #[test]
-    fn handles_the_ends_and_odd_values() {
-        check(&[1.0, 2.0], 0);
-        check(&[1.0, 2.0], 2);
-        check(&[1.0, 2.0], 5);
-        check(&[f32::INFINITY, f32::NEG_INFINITY, 1.0, f32::MIN_POSITIVE, 1e-45], 3);
-        check(&[f32::NAN, 1.0, 2.0, f32::INFINITY], 2);
-    }
-
-    proptest! {
-        #[test]
-        fn equals_sorting(row in prop::collection::vec(prop_oneof![-3f32..3.0, Just(0.0), Just(1.0), Just(-1.0)], 1..300), k in 0usize..300) {
-            check(&row, k);
-        }
-    }
-
-    #[test]
-    fn treats_rows_apart() {
-        for isa in Isa::available() {
-            let mut x = [1.0, 2.0, 3.0, 30.0, 20.0, 10.0];
-            abs_top_k(isa, &mut x, 3, 1);
-            assert_eq!(x, [0.0, 0.0, 3.0, 30.0, 0.0, 0.0]);
-        }
-    }
 }

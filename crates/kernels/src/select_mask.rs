@@ -48,8 +48,8 @@ fn keep(row: &mut [f32], cut: Cut, mask: &mut [u8]) {
 }
 
 dispatch! {
-    /// As [`abs_top_k`](crate::abs_top_k), bit for bit, with 1 in `mask` where an entry was kept and 0 elsewhere. A
-    /// zero may be among the kept.
+    /// In each row of `width` entries keeps the `k` of largest magnitude (of equal ones the lower index), with 1 in `mask`, and sets
+    /// the others to zero, with 0. Exact; a zero may be among the kept. NaN counts as larger than infinity.
     pub fn abs_top_k_mask(x: &mut [f32], width: usize, k: usize, mask: &mut [u8]) = abs_top_k_mask_body
 }
 
@@ -88,7 +88,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Isa, abs_top_k};
+    use crate::{Isa, reference};
 
     proptest! {
         #[test]
@@ -99,7 +99,7 @@ mod tests {
             for isa in Isa::available() {
                 let (mut plain, mut masked) = (row.clone(), row.clone());
                 let mut mask = vec![9; row.len()];
-                abs_top_k(isa, &mut plain, row.len(), k);
+                reference::abs_top_k(&mut plain, k);
                 abs_top_k_mask(isa, &mut masked, row.len(), k, &mut mask);
                 let bits = |row: &[f32]| row.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
                 prop_assert_eq!(bits(&plain), bits(&masked));
@@ -114,6 +114,37 @@ mod tests {
     }
 
     #[test]
+    fn handles_ties_the_ends_and_odd_values() {
+        for (row, k) in [
+            (&[1.0, -1.0, 1.0, -1.0, 0.5][..], 2),
+            (&[0.0, -0.0, 0.0, 2.0], 2),
+            (&[3.0; 7], 3),
+            (&[1.0, 2.0], 0),
+            (&[1.0, 2.0], 5),
+            (&[f32::INFINITY, f32::NEG_INFINITY, 1.0, f32::MIN_POSITIVE, 1e-45], 3),
+            (&[f32::NAN, 1.0, 2.0, f32::INFINITY], 2),
+        ] {
+            let mut expected = row.to_vec();
+            reference::abs_top_k(&mut expected, k);
+            for isa in Isa::available() {
+                let mut kept = row.to_vec();
+                abs_top_k_mask(isa, &mut kept, row.len(), k, &mut vec![9; row.len()]);
+                let bits = |row: &[f32]| row.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+                assert_eq!(bits(&kept), bits(&expected), "{isa}: {row:?} keeping {k}");
+            }
+        }
+    }
+
+    #[test]
+    fn treats_rows_apart() {
+        for isa in Isa::available() {
+            let mut x = [1.0, 2.0, 3.0, 30.0, 20.0, 10.0];
+            abs_top_k_mask(isa, &mut x, 3, 1, &mut [9; 6]);
+            assert_eq!(x, [0.0, 0.0, 3.0, 30.0, 0.0, 0.0]);
+        }
+    }
+
+    #[test]
     fn the_gradient_passes_where_finite_differences_say() {
         // Away from ties AbsTopK is the identity on what it keeps and constant elsewhere.
         let row = [3.0f32, -1.0, 0.5, -2.0, 0.25];
@@ -124,7 +155,7 @@ mod tests {
                 let at = |by: f32| {
                     let mut x = row;
                     x[i] += by;
-                    abs_top_k(isa, &mut x, 5, 2);
+                    reference::abs_top_k(&mut x, 2);
                     x[i]
                 };
                 assert_eq!((at(0.125) - at(-0.125)) / 0.25, f32::from(mask[i]));

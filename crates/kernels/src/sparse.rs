@@ -45,6 +45,12 @@ impl Csr {
         self.value.len()
     }
 
+    /// The columns and values of a row's entries, in the order of columns.
+    pub(crate) fn row(&self, row: usize) -> (&[u32], &[f32]) {
+        let entries = self.starts[row]..self.starts[row + 1];
+        (&self.column[entries.clone()], &self.value[entries])
+    }
+
     /// Outputs of the product.
     pub fn rows(&self) -> usize {
         self.rows

@@ -136,6 +136,11 @@ const HARMLESS: [&str; 24] = [
 const MOST_LAYERS: usize = 4096;
 const LARGEST_DIMENSION: u64 = 1 << 24;
 
+impl Place {
+    /// How many places there are.
+    pub const COUNT: usize = PLACES.len();
+}
+
 impl ActivationSparsity {
     /// How many of `width` entries stay at `place`; `None` where all do.
     pub fn kept(&self, place: Place, width: usize) -> Option<usize> {

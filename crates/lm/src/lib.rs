@@ -12,7 +12,7 @@ mod scorer;
 mod tokenizer;
 mod window;
 
-pub use arch::circuit_sparsity::WeightStatistics;
+pub use arch::tensors::WeightStatistics;
 pub use check::{CheckReport, LOGIT_TOLERANCE, LOSS_TOLERANCE_NATS, Worst, check};
 pub use config::{Activation, ActivationSparsity, Config, Place};
 pub use error::LmError;

@@ -10,7 +10,8 @@ use deltaloss_kernels::{Isa, LossRow, TemperedRow};
 use deltaloss_records::ModelInfo;
 use sha2::{Digest, Sha256};
 
-use crate::arch::circuit_sparsity::{CircuitSparsity, WeightStatistics};
+use crate::arch::circuit_sparsity::CircuitSparsity;
+use crate::arch::tensors::WeightStatistics;
 use crate::config::Config;
 use crate::error::LmError;
 

@@ -6,9 +6,8 @@
 use std::ops::Range;
 
 use deltaloss_kernels::{
-    AttentionShape, Isa, add_assign, causal_attention_blocked, causal_attention_gradient,
-    cross_entropy_gradient, gelu_gradient, gelu_into, layer_norm, layer_norm_gradient, relu, rms_norm,
-    rms_norm_gradient,
+    AttentionShape, Isa, add_assign, causal_attention, causal_attention_gradient, cross_entropy_gradient,
+    gelu_gradient, gelu_into, layer_norm, layer_norm_gradient, relu, rms_norm, rms_norm_gradient,
 };
 use deltaloss_lm::{Activation, Config, Place};
 
@@ -149,7 +148,7 @@ impl<'a> Network<'a> {
         self.keep_qkv(all, heads, &mut room.qkv_kept);
         let mixed = sized(&mut room.mixed, tokens * heads);
         let sink = places.sink.as_ref().map(|range| self.slice(range));
-        causal_attention_blocked(self.isa, all, sink, self.shape(tokens), mixed);
+        causal_attention(self.isa, all, sink, self.shape(tokens), mixed);
         let middle = sized(&mut room.middle, tokens * d);
         self.linear(&places.attention_out, attention_out).forward(mixed, None, scratch, middle);
         self.keep(middle, d, Place::AttentionOut, &mut room.attention_out_kept);

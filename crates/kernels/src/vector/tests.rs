@@ -1,0 +1,95 @@
+use super::*;
+use crate::isa::dispatch;
+
+#[inline(always)]
+fn every_operation_body<V: Vector>(x: &[f32], y: &[f32], out: &mut Vec<[f32; LANES]>) {
+    let (a, b) = (V::load(x), V::load(y));
+    let results = [
+        V::splat(3.5),
+        a.multiply_add(b, a),
+        a.add(b),
+        a.subtract(b),
+        a.multiply(b),
+        a.larger(b),
+        a.zero_below(b, 0.5),
+        V::splat(12_582_912.0 - 3.0).power_of_two(),
+        V::splat(1.25).times_power_of_two(V::splat(12_582_912.0 - 3.0)),
+        V::splat(4.0).reciprocal(),
+        b.where_negative(a, V::splat(2.0)),
+        a.magnitude(),
+        a.keep_reaching(V::splat(2.0)),
+        a.fill_first(0, 9.0),
+        a.fill_first(5, 9.0),
+        a.fill_first(99, 9.0),
+    ];
+    for result in results {
+        let mut lanes = [0.0; LANES];
+        result.store(&mut lanes);
+        out.push(lanes);
+    }
+}
+
+dispatch! {
+    fn every_operation(x: &[f32], y: &[f32], out: &mut Vec<[f32; LANES]>) = vector every_operation_body
+}
+
+#[inline(always)]
+fn places_body<V: Vector>(ones: &[u8], first: u32, to: &mut [u32]) -> usize {
+    V::places(ones, first, to)
+}
+
+dispatch! { fn places(ones: &[u8], first: u32, to: &mut [u32]) -> usize = vector places_body }
+
+#[test]
+fn places_are_those_of_the_ones() {
+    for pattern in [0u32, 1, 0x8000, 0xffff, 0xa5c3, 0x0ff0] {
+        let ones: Vec<u8> = (0..16).map(|bit| (pattern >> bit & 1) as u8).collect();
+        let expected: Vec<u32> = (0..16).filter(|bit| pattern >> bit & 1 == 1).map(|bit| 100 + bit).collect();
+        for isa in crate::Isa::available() {
+            let mut to = [7; 17];
+            let count = places(isa, &ones, 100, &mut to);
+            assert_eq!(&to[..count], &expected, "{isa}: {pattern:x}");
+            assert_eq!(to[16], 7);
+        }
+    }
+}
+
+#[test]
+fn every_operation_is_the_same_on_every_instruction_set() {
+    let mut x: Vec<f32> = (0..20).map(|i| i as f32 * 0.75 - 5.0).collect();
+    let mut y: Vec<f32> = (0..20).map(|i| (i * 7 % 20) as f32 * 0.5 - 3.0).collect();
+    (x[3], y[5], x[7], y[9]) = (f32::NAN, f32::NAN, f32::INFINITY, f32::NEG_INFINITY);
+    for isa in crate::Isa::available() {
+        let mut out = Vec::new();
+        every_operation(isa, &x, &y, &mut out);
+        // Products of these numbers are exact, so that fusing makes no difference.
+        for lane in 0..LANES {
+            let (a, b) = (x[lane], y[lane]);
+            let expected = [
+                3.5,
+                a * b + a,
+                a + b,
+                a - b,
+                a * b,
+                if b > a { b } else { a },
+                if b < 0.5 { 0.0 } else { a },
+                0.125,
+                1.25 / 8.0,
+                0.25,
+                if a < 0.0 { b } else { 2.0 },
+                a.abs(),
+                if a.is_nan() || a.abs() >= 2.0 { a } else { 0.0 },
+                a,
+                if lane < 5 { 9.0 } else { a },
+                9.0,
+            ];
+            for (operation, expected) in expected.into_iter().enumerate() {
+                let found = out[operation][lane];
+                assert!(
+                    found == expected || found.is_nan() && expected.is_nan(),
+                    "{isa}: operation {operation}, lane {lane}: {found}, not {expected}"
+                );
+            }
+        }
+    }
+}
