@@ -17,6 +17,9 @@ use crate::view::View;
 /// What a comparison on the calibrated basis is about.
 pub(crate) const CALIBRATED_IN_WORDS: &str = "Every loss, entropy and difference is that of the models calibrated: each model’s logits are divided by its own temperature, fitted on the discovery half.";
 
+/// The section that the viewer stands before.
+pub(crate) const METHODS: &str = "methods";
+
 /// A report before it is written.
 pub(crate) struct Story {
     /// `a against b`.

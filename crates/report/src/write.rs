@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use deltaloss_stats::Comparison;
 
+use crate::viewer::DocumentView;
 use crate::{figures, html, markdown, tables};
 
 /// Why a report could not be written.
@@ -33,18 +34,22 @@ pub enum ReportError {
 }
 
 /// Writes `results.json`, `report.html`, `report.md`, `tables/*.csv` and `figures/*.svg` into the existing folder
-/// `out_dir`. Files of these names are replaced. The same comparison gives the same bytes.
+/// `out_dir`; the page holds `documents` ([`viewer::excerpts`](crate::viewer::excerpts)) to look at, as many as fit. Files of these names are replaced. The same comparison gives the same bytes.
 ///
 /// # Errors
 ///
 /// When a file or one of the two folders cannot be written; what was written before that stays.
-pub fn write_report(comparison: &Comparison, out_dir: &Path) -> Result<(), ReportError> {
+pub fn write_report(
+    comparison: &Comparison,
+    documents: &[DocumentView],
+    out_dir: &Path,
+) -> Result<(), ReportError> {
     let path = out_dir.join("results.json");
     let mut results = serde_json::to_string_pretty(comparison)
         .map_err(|error| ReportError::Json { path: path.clone(), error })?;
     results.push('\n');
     write(&path, &results)?;
-    write(&out_dir.join("report.html"), &html::report_html(comparison))?;
+    write(&out_dir.join("report.html"), &html::report_html(comparison, documents))?;
     write(&out_dir.join("report.md"), &markdown::report_markdown(comparison))?;
     let folder = make_folder(out_dir, "tables")?;
     for table in tables::tables(comparison) {

@@ -25,9 +25,9 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 fn writes_everything_and_the_same_twice() {
     let comparison = sample::comparison();
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    write_report(&comparison, one.path()).unwrap();
-    write_report(&comparison, two.path()).unwrap();
-    write_report(&comparison, two.path()).unwrap();
+    write_report(&comparison, &[], one.path()).unwrap();
+    write_report(&comparison, &[], two.path()).unwrap();
+    write_report(&comparison, &[], two.path()).unwrap();
     let written = files(one.path());
     assert_eq!(written, files(two.path()));
     let names: Vec<&str> = written.keys().filter_map(|path| path.to_str()).collect();
@@ -47,7 +47,7 @@ fn writes_everything_and_the_same_twice() {
 fn awkward_comparisons_are_written_too() {
     for comparison in [sample::empty(), sample::identical(), sample::extreme(), sample::hostile()] {
         let folder = tempfile::tempdir().unwrap();
-        write_report(&comparison, folder.path()).unwrap();
+        write_report(&comparison, &[], folder.path()).unwrap();
         for (path, contents) in files(folder.path()) {
             let text = String::from_utf8(contents).unwrap();
             if path.extension().is_some_and(|extension| extension == "csv") {
@@ -64,6 +64,7 @@ fn awkward_comparisons_are_written_too() {
 #[test]
 fn a_missing_folder_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let error = write_report(&sample::one_pair(), &folder.path().join("absent")).unwrap_err().to_string();
+    let error =
+        write_report(&sample::one_pair(), &[], &folder.path().join("absent")).unwrap_err().to_string();
     assert!(error.contains("results.json") && error.contains("check that the folder exists"), "{error}");
 }
