@@ -105,11 +105,11 @@ fn tables_that_are_missing_or_lead_elsewhere_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let refused = |folder: &Path| ComparisonTables::open(folder).unwrap_err().to_string();
     assert!(refused(folder.path()).contains("is not a comparison"), "{}", refused(folder.path()));
-    std::fs::write(folder.path().join("results.json"), "{}").unwrap();
+    fs::write(folder.path().join("results.json"), "{}").unwrap();
     let error = refused(folder.path());
     assert!(error.contains("has no joined.parquet, so it was written by an earlier version"), "{error}");
     write(folder.path(), 99);
-    std::fs::remove_file(folder.path().join("vocabulary.parquet")).unwrap();
+    fs::remove_file(folder.path().join("vocabulary.parquet")).unwrap();
     assert!(refused(folder.path()).contains("has no vocabulary.parquet"));
     #[cfg(unix)]
     {
@@ -120,7 +120,7 @@ fn tables_that_are_missing_or_lead_elsewhere_are_refused() {
         let error = refused(folder.path());
         assert!(error.contains("leads out of its folder"), "{error}");
     }
-    std::fs::write(folder.path().join("joined.parquet"), "PAR1 no PAR1").unwrap();
+    fs::write(folder.path().join("joined.parquet"), "PAR1 no PAR1").unwrap();
     assert!(refused(folder.path()).contains("joined.parquet: not a readable Parquet file"));
 }
 

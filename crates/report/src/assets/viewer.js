@@ -367,12 +367,13 @@
     }
     say(direction > 0 ? "No such token after this one" : "No such token before this one");
   };
-  // The line above or below: the nearest part of a token in that direction.
+  // The line above or below in which a token begins: the nearest of them.
   const climb = (direction) => {
     const at = here();
     if (at === null) return step(direction, matches);
     const from = tracks[at.track].parts[at.token][0].getBoundingClientRect();
-    const parts = [...byId("v-code").querySelectorAll(".t:not(.off)")];
+    const starts = (part) => tracks[part.dataset.track].parts[part.dataset.token][0] === part;
+    const parts = [...byId("v-code").querySelectorAll(".t:not(.off)")].filter(starts);
     let [best, nearest, line] = [null, Infinity, null];
     const first = parts.indexOf(tracks[at.track].parts[at.token][0]);
     const start = first >= 0 ? first : 0;
@@ -495,7 +496,7 @@
     listen();
     await findDocuments();
     await openWanted();
-    if (linked) byId("tokens")?.scrollIntoView();
+    if (linked) byId("tokens")?.scrollIntoView({ behavior: "instant" });
     root.dataset.ready = "true";
   })();
 })();
