@@ -17,7 +17,7 @@ mod tests;
 use deltaloss_stats::Comparison;
 
 pub use brackets::brackets;
-pub use categories::categories;
+pub use categories::{categories, confirmation, placebo};
 pub use confidence::confidence;
 pub use correlation::correlation;
 pub use entropy::entropy;
@@ -98,7 +98,9 @@ pub fn figures(comparison: &Comparison) -> Vec<Figure> {
         entropy(comparison),
         confidence(comparison),
     ];
-    always.into_iter().chain(oracle(comparison)).chain(reliability(comparison)).collect()
+    let where_there =
+        [oracle(comparison), placebo(comparison), reliability(comparison), confirmation(comparison)];
+    always.into_iter().chain(where_there.into_iter().flatten()).collect()
 }
 
 /// The dash pattern of a role's line, so that lines are told apart without colour.

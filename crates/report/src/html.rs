@@ -1,5 +1,6 @@
 //! The report as one HTML file that needs nothing beside it: no network, no script or font from elsewhere.
 
+mod bars;
 #[cfg(test)]
 mod tests;
 
@@ -10,11 +11,12 @@ use base64::engine::general_purpose::STANDARD;
 use deltaloss_stats::{Comparison, Estimate};
 use sha2::{Digest, Sha256};
 
+use self::bars::Bars;
 use crate::escape::{markup, percent_encode, visible_token};
 use crate::figures::Figure;
 use crate::format::{ABSENT, MARK};
 use crate::prose::Prose;
-use crate::story::{Block, METHODS, Section, Story, story};
+use crate::story::{Block, METHODS, Section, Story, of_figure, story};
 use crate::table::{Cell, Column, Kind, Table};
 use crate::theme;
 use crate::viewer::{self, DocumentView};
@@ -179,7 +181,11 @@ fn write_figure(out: &mut String, figure: &Figure, caption: &Prose, data: &[Tabl
     for table in data {
         let _ = writeln!(out, "<li>{} – {}</li>", download_link(table), markup(&table.caption));
     }
-    out.push_str("</ul></details>\n</figcaption>\n</figure>\n");
+    let _ = write!(
+        out,
+        "</ul></details>\n<details><summary>How it was computed</summary><p>{}</p></details>\n</figcaption>\n</figure>\n",
+        markup(of_figure(figure.name))
+    );
 }
 
 /// A link that holds the whole CSV file.
@@ -211,11 +217,12 @@ fn write_table(out: &mut String, table: &Table, numbers: &mut Numbers) {
         let _ =
             writeln!(out, "<tr><td colspan=\"{}\">Nothing to show.</td></tr>", table.page_columns().count());
     }
+    let bars: Vec<Option<Bars>> = (0..table.columns.len()).map(|index| Bars::of(table, index)).collect();
     for row in &table.rows {
         out.push_str("<tr>");
         for (place, (index, column)) in table.page_columns().enumerate() {
             if let Some(cell) = row.get(index) {
-                out.push_str(&cell_html(cell, column, place == 0));
+                out.push_str(&cell_html(cell, column, place == 0, bars.get(index).copied().flatten()));
             }
         }
         out.push_str("</tr>\n");
@@ -272,13 +279,19 @@ fn write_table_head(out: &mut String, table: &Table) {
     out.push_str("</tr>\n</thead>\n");
 }
 
-fn cell_html(cell: &Cell, column: &Column, heads_row: bool) -> String {
+fn cell_html(cell: &Cell, column: &Column, heads_row: bool, bars: Option<Bars>) -> String {
     let shown = cell.shown(column.kind);
     let inner = match (cell, column.kind) {
         (Cell::Hash(hash), _) => format!("<code title=\"{}\">{}</code>", markup(hash), markup(&shown)),
         (_, Kind::Token) => format!("<code>{}</code>", markup(&visible_token(&shown))),
         (Cell::Estimate(Some(_)) | Cell::Tested(Some(_), _), _) => {
-            estimate_html(&shown, matches!(column.kind, Kind::Tested(_)))
+            let drawn = cell.estimate_value().filter(|estimate| estimate.value.is_finite());
+            let bar = bars.zip(drawn).map(|(bars, estimate)| bars.draw(estimate));
+            format!(
+                "{}{}",
+                estimate_html(&shown, matches!(column.kind, Kind::Tested(_))),
+                bar.unwrap_or_default()
+            )
         }
         _ if shown == ABSENT => format!("<span class=\"absent\">{ABSENT}</span>"),
         _ => markup(&shown),

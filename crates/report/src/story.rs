@@ -1,10 +1,13 @@
 //! The report as a sequence of blocks, the same for the page and for Markdown.
 
+mod beyond;
 mod methods;
 mod sections;
 
 use deltaloss_records::{Basis, Role};
 use deltaloss_stats::{Comparison, SetupModel};
+
+pub(crate) use methods::of_figure;
 
 use crate::caveats::window_difference;
 use crate::figures::Figure;
@@ -82,8 +85,10 @@ fn sections(view: View<'_>) -> Vec<Section> {
         sections::confidence(view),
     ];
     found.extend(sections::oracle(view));
+    found.extend(beyond::placebo(view));
     found.extend(sections::calibration(view));
     found.extend(sections::held_fixed(view));
+    found.extend(beyond::confirmation(view));
     found.extend([methods::methods(view), methods::provenance(view)]);
     found
 }
