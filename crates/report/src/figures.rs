@@ -16,6 +16,7 @@ mod tests;
 
 use deltaloss_stats::Comparison;
 
+pub use crate::png::PNG_WIDTH;
 pub use brackets::brackets;
 pub use categories::{categories, confirmation, placebo};
 pub use confidence::confidence;
@@ -26,6 +27,7 @@ pub use overall::overall;
 pub use reliability::reliability;
 
 use crate::escape;
+use crate::png;
 use crate::svg::{MARGIN, Svg, WIDTH};
 use crate::tables::Weighing;
 use crate::theme;
@@ -62,6 +64,10 @@ impl Figure {
 
     /// The figure as a file of its own: it brings its colours, light and dark, and paints its paper.
     pub fn to_svg(&self) -> String {
+        self.with_style(&theme::standalone_css())
+    }
+
+    fn with_style(&self, style: &str) -> String {
         let [width, height] = self.size;
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" {} role=\"img\" aria-labelledby=\"title description\">\n\
@@ -70,9 +76,18 @@ impl Figure {
             self.extent(),
             escape::markup(&self.title),
             escape::markup(&self.description),
-            theme::standalone_css(),
+            style,
             self.body
         )
+    }
+
+    /// The figure as a PNG file of [`PNG_WIDTH`] pixels, on light paper, that says it is 12 cm wide: at that its text has some
+    /// 8 points. Its text is set in DejaVu Sans, which the program brings along.
+    ///
+    /// # Errors
+    /// The figure cannot be drawn, which is a defect: what was wrong.
+    pub fn to_png(&self) -> Result<Vec<u8>, String> {
+        png::render(&self.with_style(&theme::light_css()))
     }
 
     /// The figure for a page that holds the style sheet, so that the page's theme reaches it.

@@ -15,6 +15,7 @@ mod findings;
 pub mod format;
 mod html;
 mod markdown;
+mod png;
 mod prose;
 mod scale;
 mod story;

@@ -92,6 +92,11 @@ pub(crate) fn page_variables() -> String {
     )
 }
 
+/// The style sheet of a figure on light paper.
+pub(crate) fn light_css() -> String {
+    resolve(&format!("{FIGURE_CSS}{}", heat_rules()), false)
+}
+
 /// The style sheet of a figure that stands alone: plain values, the dark ones under a media query.
 pub(crate) fn standalone_css() -> String {
     let heat: String = heat_rules();

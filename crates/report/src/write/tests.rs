@@ -31,12 +31,18 @@ fn writes_everything_and_the_same_twice() {
     let written = files(one.path());
     assert_eq!(written, files(two.path()));
     let names: Vec<&str> = written.keys().filter_map(|path| path.to_str()).collect();
-    for name in
-        ["results.json", "report.html", "report.md", "tables/categories.csv", "figures/correlation.svg"]
-    {
+    for name in [
+        "results.json",
+        "report.html",
+        "report.md",
+        "tables/categories.csv",
+        "figures/correlation.svg",
+        "figures/correlation.png",
+    ] {
         assert!(names.contains(&name), "{names:?}");
     }
-    assert_eq!(names.len(), 3 + 13 + 7);
+    // Every figure as SVG and as PNG.
+    assert_eq!(names.len(), 3 + 13 + 2 * 7);
     let read: Comparison = serde_json::from_slice(&written[Path::new("results.json")]).unwrap();
     assert_eq!(read.all.categories.len(), comparison.all.categories.len());
     let number = |comparison: &Comparison| comparison.all.categories[0].delta_nats.unwrap().value;
@@ -49,6 +55,10 @@ fn awkward_comparisons_are_written_too() {
         let folder = tempfile::tempdir().unwrap();
         write_report(&comparison, &[], folder.path()).unwrap();
         for (path, contents) in files(folder.path()) {
+            if path.extension().is_some_and(|extension| extension == "png") {
+                assert!(contents.starts_with(b"\x89PNG"), "{}", path.display());
+                continue;
+            }
             let text = String::from_utf8(contents).unwrap();
             if path.extension().is_some_and(|extension| extension == "csv") {
                 assert!(
