@@ -19,6 +19,7 @@ import tempfile
 import time
 
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -66,7 +67,8 @@ class Page:
         self.driver.get(url)
 
     def wait(self, condition, what):
-        WebDriverWait(self.driver, PATIENCE_SECONDS).until(lambda _: condition(), what)
+        patient = WebDriverWait(self.driver, PATIENCE_SECONDS, ignored_exceptions=[StaleElementReferenceException])
+        patient.until(lambda _: condition(), what)
 
     def viewer(self):
         self.wait(lambda: self.script("return document.getElementById('viewer').dataset.ready"), "the viewer is ready")
@@ -97,13 +99,13 @@ class Page:
         self.driver.save_screenshot(str(self.shots / f"{name}.png"))
 
     def pinned(self):
-        found = self.all(".t.pinned")
-        return int(found[0].get_attribute("data-token")) if found else None
+        return self.script("const at = document.querySelector('.t.pinned'); return at && Number(at.dataset.token)")
 
     def panel(self):
         """The panel's facts: the first column's words to the second's."""
-        names, values = self.all("#v-panel dt"), self.all("#v-panel dd")
-        return {name.text: value.text for name, value in zip(names, values)}
+        # At one moment: the page may draw it anew between two questions.
+        return dict(self.script(
+            "return [...document.querySelectorAll('#v-panel dt')].map((name) => [name.textContent, name.nextSibling.textContent])"))
 
     def nothing_overflows(self, what):
         wide, room = self.script("const r = document.documentElement; return [r.scrollWidth, r.clientWidth]")
@@ -297,7 +299,8 @@ def check_viewer(page, program, comparison):
         results = json.loads((comparison / "results.json").read_text())
         same(page.text("v-count"), f"{results['setup']['documents']} documents", "every document is there")
         check_walking(page, whole=True)
-        totals = lambda: [nats(text.text.split("Δ ")[1]) for text in page.all("#v-list .v-sum")]
+        sums = "return [...document.querySelectorAll('#v-list .v-sum')].map((sum) => sum.textContent)"
+        totals = lambda: [nats(text.split("Δ ")[1]) for text in page.script(sums)]
         same(totals(), sorted(totals()), "documents by what a wins")
         first = page.text("v-list").split("\n")[0]
         page.choose("v-order", "b")

@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use png::{BitDepth, ColorType, Encoder, PixelDimensions, Unit};
-use resvg::tiny_skia::{Pixmap, Transform};
+use resvg::tiny_skia::{Color, Pixmap, Transform};
 use resvg::usvg::{Options, Tree, fontdb};
 
 /// Width of every figure's PNG file, pixels: 600 a inch at [`PRINT_WIDTH_METRES`].
@@ -37,6 +37,8 @@ pub(crate) fn render(svg: &str) -> Result<Vec<u8>, String> {
     let height = (size.height() * scale).round() as u32;
     let mut pixels = Pixmap::new(PNG_WIDTH, height)
         .ok_or_else(|| format!("{PNG_WIDTH} by {height} pixels are too many"))?;
+    // The figure's paper may end within the last row of pixels.
+    pixels.fill(Color::WHITE);
     resvg::render(&tree, Transform::from_scale(scale, scale), &mut pixels.as_mut());
     encode(&pixels).map_err(|error| error.to_string())
 }
@@ -79,7 +81,8 @@ mod tests {
         assert_eq!(file, figure.to_png().unwrap(), "the same bytes twice");
         let (pixels, width) = decoded(&file);
         assert_eq!(width, 2835);
-        assert_eq!(pixels[0], [255, 255, 255], "paper");
+        let edges = pixels[..width].iter().chain(&pixels[pixels.len() - width..]);
+        assert!(edges.into_iter().all(|pixel| *pixel == [255; 3]), "paper to the edges");
         let count = |colour: [u8; 3]| pixels.iter().filter(|pixel| **pixel == colour).count();
         assert!(count([0xc2, 0x4e, 0x00]) > 10_000 && count([0x00, 0x72, 0xb2]) > 10_000, "bars of a and b");
         // The labels stand at the left, where nothing else is drawn.

@@ -58,16 +58,16 @@ pub fn write_report(
         .map_err(|error| ReportError::Json { path: path.clone(), error })?;
     results.push('\n');
     write(&path, &results)?;
-    write(&out_dir.join("report.html"), &html::report_html(comparison, documents))?;
-    write(&out_dir.join("report.md"), &markdown::report_markdown(comparison))?;
+    write(&out_dir.join("report.html"), html::report_html(comparison, documents))?;
+    write(&out_dir.join("report.md"), markdown::report_markdown(comparison))?;
     let folder = make_folder(out_dir, "tables")?;
     for table in tables::tables(comparison) {
-        write(&folder.join(table.file_name()), &table.to_csv())?;
+        write(&folder.join(table.file_name()), table.to_csv())?;
     }
     let folder = make_folder(out_dir, "figures")?;
     let drawn = figures::figures(comparison);
     for figure in &drawn {
-        write(&folder.join(figure.file_name()), &figure.to_svg())?;
+        write(&folder.join(figure.file_name()), figure.to_svg())?;
     }
     drawn.par_iter().try_for_each(|figure| {
         let path = folder.join(format!("{}.png", figure.name));
