@@ -1,21 +1,24 @@
 #!/usr/bin/env bash
-# Makes docs/report.png, the picture in the README: the top of a report with its answer on the left, two of its figures
-# on the right, as Chromium draws them, in 256 colours.
+# Makes the pictures in the README. docs/report.png: the top of a report with its answer on the left, two of its figures
+# on the right, as Chromium draws them, in 256 colours. docs/viewer.png: the token viewer with a token pinned.
 #
-#     docs/screenshot.sh DEMO
+#     docs/screenshot.sh DEMO [VIEW]
 #
-# DEMO is the folder of a comparison, such as `deltaloss demo` writes. Needs Chromium (CHROMIUM names another browser
+# DEMO is the folder of a comparison, such as `deltaloss demo` writes; VIEW is what stands behind # in the viewer's address
+# (by default the first document with its 60th token). Needs the program in target/release, Chromium (CHROMIUM names another browser
 # of its kind) and Python 3 with Pillow.
 set -euo pipefail
 
-if [[ $# -ne 1 || ! -f $1/report.html ]]; then
-    echo "usage: docs/screenshot.sh DEMO, where DEMO/report.html is a report" >&2
+if [[ $# -lt 1 || ! -f $1/report.html ]]; then
+    echo "usage: docs/screenshot.sh DEMO [VIEW], where DEMO/report.html is a report" >&2
     exit 2
 fi
 demo=$(realpath "$1")
-picture=$(dirname "$(realpath "${BASH_SOURCE[0]}")")/report.png
+docs=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
+view=${2:-tokens?document=0&token=60}
 scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+server=
+trap '[[ -z $server ]] || kill "$server"; rm -rf "$scratch"' EXIT
 width=1200
 height=1118
 
@@ -32,12 +35,13 @@ img{display:block;width:556px;margin:0 0 22px}
 <div><img src="file://$demo/figures/categories.svg" alt=""><img src="file://$demo/figures/correlation.svg" alt=""></div>
 HTML
 
-# No sandbox, so that it also runs as root in a container; it opens nothing but these files.
-"${CHROMIUM:-chromium}" --headless --no-sandbox --disable-gpu --disable-quic --no-first-run \
-    --disable-background-networking --hide-scrollbars --user-data-dir="$scratch/profile" \
-    --window-size="$width,$height" --screenshot="$scratch/page.png" "file://$scratch/page.html" >"$scratch/log" 2>&1 || { cat "$scratch/log" >&2; exit 1; }
-
-python3 - "$scratch/page.png" "$picture" <<'PYTHON'
+# picture width height address
+shoot() {
+    # No sandbox, so that it also runs as root in a container; it opens nothing but these pages.
+    "${CHROMIUM:-chromium}" --headless --no-sandbox --disable-gpu --disable-quic --no-first-run \
+        --disable-background-networking --hide-scrollbars --user-data-dir="$scratch/profile" --virtual-time-budget=5000 \
+        --window-size="$2,$3" --screenshot="$scratch/page.png" "$4" >"$scratch/log" 2>&1 || { cat "$scratch/log" >&2; exit 1; }
+    python3 - "$scratch/page.png" "$1" <<'PYTHON'
 import sys
 from PIL import Image
 
@@ -46,3 +50,10 @@ image = Image.open(page).convert("RGB").quantize(256, dither=Image.Dither.NONE)
 image.save(picture, optimize=True)
 print(f"{picture}: {image.width} x {image.height}")
 PYTHON
+}
+
+shoot "$docs/report.png" "$width" "$height" "file://$scratch/page.html"
+"$docs/../target/release/deltaloss" view "$demo" >"$scratch/address" 2>"$scratch/said" &
+server=$!
+until [[ -s $scratch/address ]]; do kill -0 "$server" || { cat "$scratch/said" >&2; exit 1; }; sleep 0.1; done
+shoot "$docs/viewer.png" 1280 800 "$(cat "$scratch/address")#$view"

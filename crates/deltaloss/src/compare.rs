@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use deltaloss_checkpoint::read_bounded;
 use deltaloss_records::{
-    Basis, ColumnPiece, FolderKind, JoinReader, JoinedColumns, JoinedWriter, Role, Run, Split, StagedFolder,
+    Basis, ColumnPiece, ComparisonTables, ComparisonWriter, FolderKind, JoinReader, JoinedColumns, Role, Run,
+    Split, StagedFolder,
 };
+use deltaloss_report::viewer;
 use deltaloss_stats::{
     Accumulator, ByHalf, Classifier, CompareError, Comparison, FirstPass, Options, Rules, SecondPass,
     SecondRows, Setup, SetupModel, token_depths,
@@ -22,12 +24,27 @@ const LARGEST_RULES: u64 = 16 << 20;
 /// Rows joined at a time; two such pieces are in memory, one being read and one being worked on.
 const PIECE_ROWS: usize = 128 * 1024;
 
+/// Everything that a comparison's folder may hold.
+pub(crate) const COMPARISON_ENTRIES: [&str; 11] = [
+    "documents.parquet",
+    "figures",
+    "joined.parquet",
+    "report.html",
+    "report.md",
+    "results.json",
+    "tables",
+    "tokens_b.parquet",
+    "tokens_benchmark.parquet",
+    "tokens_placebo.parquet",
+    "vocabulary.parquet",
+];
+
 /// The folder of a comparison.
 const COMPARISON: FolderKind = FolderKind {
     name: "comparison",
     marker: "results.json",
     schema: "deltaloss.results/",
-    entries: &["figures", "joined.parquet", "report.html", "report.md", "results.json", "tables"],
+    entries: &COMPARISON_ENTRIES,
     required: &["report.html"],
 };
 
@@ -99,19 +116,20 @@ pub fn write_comparison(options: &CompareOptions, folder: &Path) -> Result<Compa
     }
     make_labels_differ(&mut runs);
     let statistics = Options { basis: options.basis, ..Options::default() };
-    let comparison = compare_in_pieces(runs, &rules, &statistics, &folder.join("joined.parquet"))?;
-    deltaloss_report::write_report(&comparison, folder)?;
+    let comparison = compare_in_pieces(runs, &rules, &statistics, folder)?;
+    let documents = viewer::excerpts(&comparison, &ComparisonTables::open(folder)?)?;
+    deltaloss_report::write_report(&comparison, &documents, folder)?;
     Ok(comparison)
 }
 
-/// Joins runs piece by piece into the table at `table`, and computes the results in two passes: one over the runs, one over
+/// Joins runs piece by piece into the tables of a folder, and computes the results in two passes: one over the runs, one over
 /// that table; as scored and, where every run has a temperature, calibrated. Memory grows with documents, not with
 /// their tokens.
 fn compare_in_pieces(
     runs: Vec<(Role, String, PathBuf)>,
     rules: &Rules,
     options: &Options,
-    table: &Path,
+    folder: &Path,
 ) -> Result<Comparison, Error> {
     let mut reader = JoinReader::open(runs)?;
     let models: Vec<SetupModel> = reader
@@ -130,10 +148,10 @@ fn compare_in_pieces(
     let bases = if calibrated { &[Basis::AsScored, Basis::Calibrated][..] } else { &[Basis::AsScored] };
     let first_pass = |&basis| FirstPass::new(&roles, rules, &Options { basis, ..options.clone() });
     let mut first_passes = bases.iter().map(first_pass).collect::<Result<Vec<_>, _>>()?;
-    look_first(&mut reader, &mut first_passes, rules, options.basis, table)?;
+    look_first(&mut reader, &mut first_passes, rules, options.basis, folder)?;
     let left_out = reader.left_out();
     let finish = |(pass, basis): (&FirstPass, &Basis)| -> Result<ByHalf, Error> {
-        let mut columns = JoinedColumns::open(table, &roles, *basis, rules.names())?;
+        let mut columns = JoinedColumns::open(&folder.join("joined.parquet"), &roles, *basis, rules.names())?;
         let second_pass = look_again(pass, pass.second_pass(&models[0].run.window), &mut columns)?;
         Ok(pass.finish(&second_pass, &models, left_out)?)
     };
@@ -154,13 +172,13 @@ fn compare_in_pieces(
     Ok(Comparison::new(setup, as_scored, calibrated))
 }
 
-/// The first pass: the join, piece by piece, goes into the table at `table` and into what each basis gathers.
+/// The first pass: the join, piece by piece, goes into the tables of the folder and into what each basis gathers.
 fn look_first(
     reader: &mut JoinReader,
     first_passes: &mut [FirstPass],
     rules: &Rules,
     basis: Basis,
-    table: &Path,
+    folder: &Path,
 ) -> Result<(), Error> {
     let mut classifier = Classifier::new(rules);
     let mut writer = None;
@@ -169,7 +187,7 @@ fn look_first(
     while let Some(joined) = piece {
         let writer = match &mut writer {
             Some(writer) => writer,
-            none => none.insert(JoinedWriter::create(table, &joined, basis, rules.names())?),
+            none => none.insert(ComparisonWriter::create(folder, &joined, basis, rules.names())?),
         };
         let (categories, depths) = (classifier.classify(&joined)?, token_depths(&joined)?);
         let next_document = reader.documents_read() as u32;
@@ -190,7 +208,7 @@ fn look_first(
         piece = next?;
         first_document = next_document;
     }
-    Ok(writer.map_or(Ok(()), JoinedWriter::close)?)
+    Ok(writer.map_or(Ok(()), ComparisonWriter::close)?)
 }
 
 /// The second pass, over the table that the first has left.

@@ -8,7 +8,7 @@ use deltaloss_records::{Basis, FolderKind, Role, Run, StagedFolder, TokenForm};
 use deltaloss_stats::Comparison;
 
 use crate::bundled::ORACLE;
-use crate::compare::{CompareOptions, write_comparison};
+use crate::compare::{COMPARISON_ENTRIES, CompareOptions, write_comparison};
 use crate::error::Error;
 use crate::oracle::write_oracle_run;
 use crate::scoring::{open_scorer, score_to_folder};
@@ -16,12 +16,23 @@ use crate::scoring::{open_scorer, score_to_folder};
 /// How many files of Python's standard library the demonstration scores by default.
 pub const DEMO_DOCUMENTS: u64 = 120;
 
+/// Everything that a demonstration's folder may hold: what a comparison does, and the runs.
+const DEMONSTRATION_ENTRIES: [&str; COMPARISON_ENTRIES.len() + 1] = {
+    let mut entries = ["runs"; COMPARISON_ENTRIES.len() + 1];
+    let mut index = 0;
+    while index < COMPARISON_ENTRIES.len() {
+        entries[index] = COMPARISON_ENTRIES[index];
+        index += 1;
+    }
+    entries
+};
+
 /// The folder of a demonstration: a comparison with its runs.
 const DEMONSTRATION: FolderKind = FolderKind {
     name: "demonstration",
     marker: "results.json",
     schema: "deltaloss.results/",
-    entries: &["figures", "joined.parquet", "report.html", "report.md", "results.json", "runs", "tables"],
+    entries: &DEMONSTRATION_ENTRIES,
     required: &["report.html", "runs"],
 };
 

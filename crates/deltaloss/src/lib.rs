@@ -29,6 +29,7 @@ mod bundled;
 mod compare;
 mod demo;
 mod error;
+mod opened;
 mod oracle;
 mod scoring;
 mod training;
@@ -48,6 +49,7 @@ pub use deltaloss_stats as stats;
 pub use deltaloss_train as train;
 pub use demo::{DEMO_DOCUMENTS, demo};
 pub use error::Error;
+pub use opened::OpenComparison;
 pub use scoring::{
     GgufOptions, find_tokenizer, is_gguf, open_gguf, open_model, open_scorer, open_tokenizer,
     score_to_folder, try_gguf,

@@ -12,15 +12,18 @@ use clap::Parser;
 
 use crate::program::arguments::{Arguments, Command};
 use crate::program::{
-    check, comparing, demonstration, failure, gguf, inspect, scoring, tokenize, train_tokenizer, training,
+    check, comparing, demonstration, failure, gguf, inspect, scoring, showing, tokenize, train_tokenizer,
+    training, viewing,
 };
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = program::set_up(&arguments).and_then(|console| match &arguments.command {
-        Command::Demo(call) => demonstration::run(call, &console),
+        Command::Demo(call) => demonstration::run(call, &console, arguments.color.colours()),
         Command::Score(call) => scoring::run(call, &console),
-        Command::Compare(call) => comparing::run(call, &console),
+        Command::Compare(call) => comparing::run(call, &console, arguments.color.colours()),
+        Command::Show(call) => showing::run(call, arguments.color.colours()),
+        Command::View(call) => viewing::run(call, &console),
         Command::Inspect(call) => inspect::run(call),
         Command::Check(call) => check::run(call),
         Command::Tokenize(call) => tokenize::run(call),

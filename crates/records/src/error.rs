@@ -90,7 +90,7 @@ pub enum RecordsError {
         /// The file.
         path: PathBuf,
         /// The column.
-        column: &'static str,
+        column: String,
         /// What is wrong with it.
         problem: String,
     },

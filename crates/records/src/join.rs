@@ -10,7 +10,9 @@ use rayon::prelude::*;
 use self::carried::{Carried, carry, carry_entropy};
 use self::rows::{check_same_tokens, common_rows, is_one_vocabulary};
 use crate::error::RecordsError;
-use crate::joined::{CalibratedLosses, Guesses, Joined, JoinedDocument, JoinedModel, JoinedOracle, Role};
+use crate::joined::{
+    CalibratedLosses, Guesses, Joined, JoinedDocument, JoinedModel, JoinedOracle, OwnTokens, Role,
+};
 use crate::read::Run;
 use crate::reader::RunReader;
 use crate::record::DocumentRecord;
@@ -50,7 +52,7 @@ impl Source {
         let (role, label, run) = (self.role, self.label.clone(), self.reader.info.clone());
         let carried = self.carried;
         let guesses = guesses.filter(|_| self.reader.has_guesses);
-        JoinedModel { role, label, run, carried, loss, entropy, calibrated, guesses }
+        JoinedModel { role, label, run, carried, loss, entropy, calibrated, guesses, own: None }
     }
 }
 
@@ -167,6 +169,7 @@ impl JoinReader {
             let mut stays = stays.iter();
             rows.retain(|_| stays.next() == Some(&true));
         }
+        let oracle = self.oracle(&pieces, &rows[0])?;
         let mut rows_of = native.iter().zip(&rows);
         let mut models = Vec::new();
         for (index, source) in
@@ -180,9 +183,13 @@ impl JoinReader {
                     .map(|(&native, rows)| native_rows(&pieces[native].columns.scores, rows))
                     .unwrap_or_default(),
             };
-            models.push(source.joined(values));
+            let mut model = source.joined(values);
+            if source.carried {
+                let columns = own_tokens(&mut pieces[index], self.documents as u32);
+                model.own = Some(OwnTokens { columns, has_guesses: source.reader.has_guesses });
+            }
+            models.push(model);
         }
-        let oracle = self.oracle(&pieces, &rows[0])?;
         let first = pieces.swap_remove(0);
         Ok(place_rows(first, &rows[0], self.documents as u32, (models, oracle), left_out))
     }
@@ -277,6 +284,13 @@ fn native_rows(scores: &ScoreColumns, rows: &[usize]) -> RowsOfModel {
     let calibrated = calibrated
         .map(|columns| CalibratedLosses { loss: floats(&columns.loss), entropy: floats(&columns.entropy) });
     (floats(&scores.loss), floats(&scores.entropy), calibrated, Some(guesses))
+}
+
+/// The tokens of a run that are not run a's, its documents counted from the first of the piece.
+fn own_tokens(piece: &mut Piece, first_document: u32) -> TokenColumns {
+    let mut columns = std::mem::take(&mut piece.columns);
+    columns.document.iter_mut().for_each(|document| *document -= first_document);
+    columns
 }
 
 /// Some rows of run a, with what the models gave them.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::Split;
 use crate::run_info::RunInfo;
+use crate::table::TokenColumns;
 
 /// What a run is in a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -94,6 +95,18 @@ pub struct JoinedModel {
     /// What the model ranked where; nothing where the run has none, or other tokens than run a: a guess at one token says
     /// nothing of another.
     pub guesses: Option<Guesses>,
+    /// The run's own tokens of the same documents, where they are others than run a's; documents are counted as in
+    /// [`Joined::documents`].
+    pub own: Option<OwnTokens>,
+}
+
+/// The tokens of a run that has others than run a.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OwnTokens {
+    /// A row a token; documents are counted as in [`Joined::documents`].
+    pub columns: TokenColumns,
+    /// Whether rank, top token and top probability are known; otherwise they are zero.
+    pub has_guesses: bool,
 }
 
 /// Losses and entropies of each row's token at a run's temperature.

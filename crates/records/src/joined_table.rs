@@ -282,7 +282,7 @@ fn add_categories(
     for name in strings(batch, "category", path)? {
         let unknown = || RecordsError::Column {
             path: path.to_owned(),
-            column: "category",
+            column: "category".into(),
             problem: format!("holds `{name}`, which is no category of the rules"),
         };
         into.push(*categories.get(name).ok_or_else(unknown)?);

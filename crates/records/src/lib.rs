@@ -4,6 +4,8 @@
 //! between the two, and knows neither models nor statistics.
 
 mod carry;
+mod comparison_reader;
+mod comparison_writer;
 mod error;
 mod join;
 mod joined;
@@ -15,14 +17,21 @@ mod run_info;
 mod select;
 mod staged;
 mod table;
+mod table_file;
 #[cfg(test)]
 mod tests;
 mod write;
 
 pub use carry::{Spans, carry_mean, carry_sum};
+pub use comparison_reader::{
+    ComparisonTables, DocumentEntry, DocumentTokens, TokenGuesses, TokensOfModel, TokensOfOther,
+};
+pub use comparison_writer::ComparisonWriter;
 pub use error::RecordsError;
 pub use join::{JoinReader, join};
-pub use joined::{Basis, CalibratedLosses, Guesses, Joined, JoinedDocument, JoinedModel, JoinedOracle, Role};
+pub use joined::{
+    Basis, CalibratedLosses, Guesses, Joined, JoinedDocument, JoinedModel, JoinedOracle, OwnTokens, Role,
+};
 pub use joined_table::{ColumnPiece, JoinedColumns, JoinedWriter};
 pub use read::Run;
 pub use record::{CalibratedScore, DocumentRecord, Split, TokenRecord, TokenScore};

@@ -159,7 +159,7 @@ fn calibrated_columns<'a>(
         None => Ok(None),
         Some(column) => Err(RecordsError::Column {
             path: path.to_owned(),
-            column,
+            column: column.to_owned(),
             problem: "is there, but run.json names no temperature; score again".into(),
         }),
     }
@@ -343,7 +343,10 @@ pub(crate) fn batches(
 }
 
 /// What the decoder gives, its errors and panics as errors.
-fn guarded<T>(path: &Path, decode: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, RecordsError> {
+pub(crate) fn guarded<T>(
+    path: &Path,
+    decode: impl FnOnce() -> Result<T, ParquetError>,
+) -> Result<T, RecordsError> {
     // After a panic nothing that it touched is used again.
     match std::panic::catch_unwind(AssertUnwindSafe(decode)) {
         Ok(outcome) => outcome.map_err(RecordsError::parquet(path)),
@@ -354,12 +357,13 @@ fn guarded<T>(path: &Path, decode: impl FnOnce() -> Result<T, ParquetError>) -> 
     }
 }
 
-fn column<'a>(
+pub(crate) fn column<'a>(
     batch: &'a RecordBatch,
-    name: &'static str,
+    name: &str,
     path: &Path,
 ) -> Result<&'a dyn Array, RecordsError> {
-    let bad = |problem: String| RecordsError::Column { path: path.to_owned(), column: name, problem };
+    let bad =
+        |problem: String| RecordsError::Column { path: path.to_owned(), column: name.to_owned(), problem };
     let column = batch.column_by_name(name).ok_or_else(|| bad("is missing".into()))?;
     if column.null_count() > 0 {
         return Err(bad(format!("has {} null values", column.null_count())));
@@ -367,29 +371,25 @@ fn column<'a>(
     Ok(column.as_ref())
 }
 
-fn wrong_type(batch: &RecordBatch, name: &'static str, expected: &str, path: &Path) -> RecordsError {
+pub(crate) fn wrong_type(batch: &RecordBatch, name: &str, expected: &str, path: &Path) -> RecordsError {
     let found = batch.column_by_name(name).map(|column| column.data_type().to_string()).unwrap_or_default();
     RecordsError::Column {
         path: path.to_owned(),
-        column: name,
+        column: name.to_owned(),
         problem: format!("is {found}, not {expected}"),
     }
 }
 
 pub(crate) fn integers<'a>(
     batch: &'a RecordBatch,
-    name: &'static str,
+    name: &str,
     path: &Path,
 ) -> Result<&'a [u32], RecordsError> {
     let array = column(batch, name, path)?.as_primitive_opt::<UInt32Type>();
     Ok(array.ok_or_else(|| wrong_type(batch, name, "UInt32", path))?.values())
 }
 
-pub(crate) fn floats<'a>(
-    batch: &'a RecordBatch,
-    name: &'static str,
-    path: &Path,
-) -> Result<&'a [f32], RecordsError> {
+pub(crate) fn floats<'a>(batch: &'a RecordBatch, name: &str, path: &Path) -> Result<&'a [f32], RecordsError> {
     let array = column(batch, name, path)?.as_primitive_opt::<Float32Type>();
     Ok(array.ok_or_else(|| wrong_type(batch, name, "Float32", path))?.values())
 }
@@ -397,11 +397,14 @@ pub(crate) fn floats<'a>(
 /// A column of numbers that may be null.
 pub(crate) fn optional_floats(
     batch: &RecordBatch,
-    name: &'static str,
+    name: &str,
     path: &Path,
 ) -> Result<Vec<Option<f32>>, RecordsError> {
-    let missing =
-        || RecordsError::Column { path: path.to_owned(), column: name, problem: "is missing".into() };
+    let missing = || RecordsError::Column {
+        path: path.to_owned(),
+        column: name.to_owned(),
+        problem: "is missing".into(),
+    };
     let array = batch.column_by_name(name).ok_or_else(missing)?.as_primitive_opt::<Float32Type>();
     Ok(array.ok_or_else(|| wrong_type(batch, name, "Float32", path))?.iter().collect())
 }
@@ -409,7 +412,7 @@ pub(crate) fn optional_floats(
 /// A column of text in any of Arrow's three layouts: pandas and Polars write others than we do.
 pub(crate) fn strings<'a>(
     batch: &'a RecordBatch,
-    name: &'static str,
+    name: &str,
     path: &Path,
 ) -> Result<Vec<&'a str>, RecordsError> {
     let array = column(batch, name, path)?;

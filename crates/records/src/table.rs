@@ -155,6 +155,13 @@ impl TokenColumns {
         }
     }
 
+    /// Some of the rows.
+    pub(crate) fn rows(&self, rows: Range<usize>) -> TokenColumns {
+        let mut columns = TokenColumns::default();
+        rows.for_each(|row| columns.push(self.get(row)));
+        columns
+    }
+
     pub(crate) fn clear(&mut self) {
         self.document.clear();
         self.position.clear();

@@ -291,7 +291,7 @@ impl Table {
         self.writer.write(&batch).map_err(RecordsError::parquet(&self.path))
     }
 
-    fn end_group(&mut self) -> Result<(), RecordsError> {
+    pub(crate) fn end_group(&mut self) -> Result<(), RecordsError> {
         self.writer.flush().map_err(RecordsError::parquet(&self.path))
     }
 

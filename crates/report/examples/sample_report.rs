@@ -29,8 +29,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(other) => return Err(format!("`{other}` is no kind of sample").into()),
     };
     std::fs::create_dir_all(&out)?;
-    deltaloss_report::write_report(&comparison, &out)?;
-    print!("{}", deltaloss_report::terminal_summary(&comparison, 80));
+    deltaloss_report::write_report(&comparison, &[], &out)?;
+    print!("{}", deltaloss_report::terminal_summary(&comparison, 80, deltaloss_report::Colours::None));
     Ok(())
 }
 

@@ -56,7 +56,7 @@ mod tests {
         comparison.setup.models[1].run.window.context = 32;
         let said = window_difference(&comparison).unwrap();
         assert!(said.contains("sparse with ") && said.contains("dense with 32 inputs"), "{said}");
-        let html = crate::report_html(&comparison);
+        let html = crate::report_html(&comparison, &[]);
         // With tokens of its own, a window of about as many bytes is the same.
         let (context, of_a) =
             (comparison.setup.models[0].run.window.context, &comparison.setup.models[0].run.totals);

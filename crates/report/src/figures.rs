@@ -16,8 +16,9 @@ mod tests;
 
 use deltaloss_stats::Comparison;
 
+pub use crate::png::PNG_WIDTH;
 pub use brackets::brackets;
-pub use categories::categories;
+pub use categories::{categories, confirmation, placebo};
 pub use confidence::confidence;
 pub use correlation::correlation;
 pub use entropy::entropy;
@@ -26,6 +27,7 @@ pub use overall::overall;
 pub use reliability::reliability;
 
 use crate::escape;
+use crate::png;
 use crate::svg::{MARGIN, Svg, WIDTH};
 use crate::tables::Weighing;
 use crate::theme;
@@ -62,6 +64,10 @@ impl Figure {
 
     /// The figure as a file of its own: it brings its colours, light and dark, and paints its paper.
     pub fn to_svg(&self) -> String {
+        self.with_style(&theme::standalone_css())
+    }
+
+    fn with_style(&self, style: &str) -> String {
         let [width, height] = self.size;
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" {} role=\"img\" aria-labelledby=\"title description\">\n\
@@ -70,9 +76,18 @@ impl Figure {
             self.extent(),
             escape::markup(&self.title),
             escape::markup(&self.description),
-            theme::standalone_css(),
+            style,
             self.body
         )
+    }
+
+    /// The figure as a PNG file of [`PNG_WIDTH`] pixels, on light paper, that says it is 12 cm wide: at that its text has some
+    /// 8 points. Its text is set in DejaVu Sans, which the program brings along.
+    ///
+    /// # Errors
+    /// The figure cannot be drawn, which is a defect: what was wrong.
+    pub fn to_png(&self) -> Result<Vec<u8>, String> {
+        png::render(&self.with_style(&theme::light_css()))
     }
 
     /// The figure for a page that holds the style sheet, so that the page's theme reaches it.
@@ -98,7 +113,9 @@ pub fn figures(comparison: &Comparison) -> Vec<Figure> {
         entropy(comparison),
         confidence(comparison),
     ];
-    always.into_iter().chain(oracle(comparison)).chain(reliability(comparison)).collect()
+    let where_there =
+        [oracle(comparison), placebo(comparison), reliability(comparison), confirmation(comparison)];
+    always.into_iter().chain(where_there.into_iter().flatten()).collect()
 }
 
 /// The dash pattern of a role's line, so that lines are told apart without colour.

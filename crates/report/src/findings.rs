@@ -12,7 +12,7 @@ mod placebo;
 mod tests;
 
 use deltaloss_records::Role;
-use deltaloss_stats::{DeltaRow, Equivalence, Estimate, Sections};
+use deltaloss_stats::{DeltaRow, Equivalence, Estimate, Sections, Test};
 
 use crate::format;
 use crate::prose::{Prose, in_words};
@@ -30,13 +30,14 @@ const NAMED: usize = 3;
 pub(crate) fn findings(view: View<'_>) -> Vec<Prose> {
     let found = [
         overall(view),
+        placebo::placebo(view),
+        calibration::calibration(view),
+        not_shown(view),
         categories(view),
         brackets(view),
         entropy(view),
         confidence::confidence(view),
         oracle::oracle(view),
-        calibration::calibration(view),
-        placebo::placebo(view),
         held_fixed::held_fixed(view),
     ];
     found.into_iter().flatten().collect()
@@ -201,6 +202,43 @@ fn ordered<'r>(rows: &[(&'r DeltaRow, f64)], keep: impl Fn(f64) -> bool) -> Vec<
     let mut kept: Vec<_> = rows.iter().copied().filter(|(_, delta)| keep(*delta)).collect();
     kept.sort_by(|(_, one), (_, other)| other.abs().total_cmp(&one.abs()));
     kept
+}
+
+/// What these documents leave open.
+fn not_shown(view: View<'_>) -> Option<Prose> {
+    let tested = |test: fn(&DeltaRow) -> Option<Test>| {
+        let rows: Vec<&DeltaRow> = view.lead().categories.iter().filter(|row| test(row).is_some()).collect();
+        let open: Vec<String> =
+            rows.iter().filter(|row| !holds(test(row))).map(|row| row.name.clone()).collect();
+        (rows.len(), open)
+    };
+    let (categories, open) = tested(|row| row.delta_test);
+    let pair = view.pair(Role::A, Role::B)?;
+    let undecided = pair.mean_delta_test.is_some() && !holds(pair.mean_delta_test);
+    if categories == 0 && !undecided {
+        return None;
+    }
+    let mut prose = Prose::new().strong("Not shown").text(": ");
+    if undecided {
+        prose = prose.text("that the mean losses differ");
+    }
+    if !open.is_empty() {
+        let part = part_of(open.len(), categories, ["category tested", "categories tested"]);
+        let between = if undecided { "; " } else { "" };
+        prose = prose.text(format!("{between}that Δ differs from zero in {part} ({})", in_words(&open)));
+    }
+    let (beyond, within) = tested(|row| row.difference_test);
+    if !within.is_empty() && beyond > 0 {
+        let between = if undecided || !open.is_empty() { "; " } else { "" };
+        let part = part_of(within.len(), beyond, ["", ""]);
+        prose = prose.text(format!("{between}that it goes beyond the placebo’s in {}", part.trim_end()));
+    }
+    if !undecided && open.is_empty() && within.is_empty() {
+        return Some(Prose::new().text(
+            "Every number of the categories that was tested differs from zero at q\u{a0}<\u{a0}0.05.",
+        ));
+    }
+    Some(prose.text(". What is not shown may still be there: more documents would tell."))
 }
 
 /// What closing brackets show: the trend over how many a token holds.

@@ -1,25 +1,33 @@
 //! The report as one HTML file that needs nothing beside it: no network, no script or font from elsewhere.
 
+mod bars;
 #[cfg(test)]
 mod tests;
 
 use std::fmt::Write as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use deltaloss_stats::{Comparison, Estimate};
+use sha2::{Digest, Sha256};
 
+use self::bars::Bars;
 use crate::escape::{markup, percent_encode, visible_token};
 use crate::figures::Figure;
 use crate::format::{ABSENT, MARK};
 use crate::prose::Prose;
-use crate::story::{Block, Section, Story, story};
+use crate::story::{Block, METHODS, Section, Story, of_figure, story};
 use crate::table::{Cell, Column, Kind, Table};
 use crate::theme;
+use crate::viewer::{self, DocumentView};
 
 const CSS: &str = include_str!("assets/report.css");
-const SCRIPT: &str = include_str!("assets/report.js");
+const THEME_SCRIPT: &str = include_str!("assets/theme.js");
+const TABLES_SCRIPT: &str = include_str!("assets/report.js");
 
-/// Nothing may be loaded; only what the file itself holds may style, run or be shown.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
+/// The most bytes of documents' tokens that a page holds, and the size it stays below with them.
+const MOST_DOCUMENT_BYTES: usize = 1_600_000;
+const MOST_PAGE_BYTES: usize = 4_800_000;
 
 /// From so many columns with intervals on, a table sets them below their numbers: side by side they take too much room.
 const STACKED_FROM: usize = 3;
@@ -28,21 +36,29 @@ const STACKED_FROM: usize = 3;
 const NAME_LENGTH: usize = 24;
 
 /// The whole report as a self-contained page.
-pub fn report_html(comparison: &Comparison) -> String {
+///
+/// `documents` are there to look at token by token ([`viewer::excerpts`](crate::viewer::excerpts)), as many as fit.
+pub fn report_html(comparison: &Comparison, documents: &[DocumentView]) -> String {
     let story = story(comparison);
+    let script =
+        [THEME_SCRIPT, TABLES_SCRIPT, if documents.is_empty() { "" } else { viewer::SCRIPT }].concat();
+    let script = format!("\n{script}");
     let mut out = String::new();
-    write_head(&mut out, &story);
+    write_head(&mut out, &story, &script);
     out.push_str("<body>\n<a class=\"skip\" href=\"#answer\">Skip to the answer</a>\n");
     write_header(&mut out, &story);
-    write_contents(&mut out, &story);
+    write_contents(&mut out, &story, !documents.is_empty());
     out.push_str("<main>\n");
     write_answer(&mut out, &story);
     let mut numbers = Numbers::default();
     for section in &story.sections {
+        if section.id == METHODS && !documents.is_empty() {
+            write_viewer(&mut out, comparison, documents);
+        }
         write_section(&mut out, section, &mut numbers);
     }
     out.push_str("</main>\n<footer><p>Written by deltaloss. Everything in this file is in it: it loads nothing.</p></footer>\n");
-    let _ = write!(out, "<script>\n{SCRIPT}</script>\n</body>\n</html>\n");
+    let _ = write!(out, "<script>{script}</script>\n</body>\n</html>\n");
     out
 }
 
@@ -53,18 +69,41 @@ struct Numbers {
     tables: usize,
 }
 
-fn write_head(out: &mut String, story: &Story) {
+/// Nothing may be loaded; no script and no style may take effect but the page's own, known by their hashes.
+fn policy(script: &str, style: &str) -> String {
+    let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text.as_bytes())));
+    let (script, style) = (hash(script), hash(style));
+    format!(
+        "default-src 'none'; style-src {style}; script-src {script}; img-src data:; base-uri 'none'; form-action 'none'"
+    )
+}
+
+/// The documents to look at.
+fn write_viewer(out: &mut String, comparison: &Comparison, documents: &[DocumentView]) {
+    let room = MOST_PAGE_BYTES.saturating_sub(out.len()).min(MOST_DOCUMENT_BYTES);
+    out.push_str(
+        "<section id=\"tokens\">\n<h2>Tokens<a class=\"anchor\" href=\"#tokens\" aria-label=\"Link to this section\">#</a></h2>\n\
+         <p>The most telling documents, token by token: those where either model wins most in total, of long ones the \
+         stretch where it does. All documents: <code>deltaloss view</code> and the folder of this comparison. Point at \
+         a token for its numbers, click to pin it, walk with the arrow keys, jump with a and b.</p>\n\
+         <noscript><p>This part needs JavaScript.</p></noscript>\n",
+    );
+    out.push_str(&viewer::section(&viewer::comparison_view(comparison), documents, room));
+    out.push_str("</section>\n");
+}
+
+fn write_head(out: &mut String, story: &Story, script: &str) {
+    let style =
+        [&theme::page_variables(), CSS, theme::FIGURE_CSS, &theme::heat_rules(), &viewer::style()].concat();
+    let policy = policy(script, &style);
     let _ = write!(
         out,
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"generator\" content=\"deltaloss\">\n\
-         <title>{} – deltaloss</title>\n<link rel=\"icon\" href=\"data:,\">\n<style>\n{}{CSS}{}{}</style>\n</head>\n",
+         <title>{} – deltaloss</title>\n<link rel=\"icon\" href=\"data:,\">\n<style>{style}</style>\n</head>\n",
         markup(&story.plain_title),
-        theme::page_variables(),
-        theme::FIGURE_CSS,
-        theme::heat_rules(),
     );
 }
 
@@ -78,9 +117,12 @@ fn write_header(out: &mut String, story: &Story) {
     );
 }
 
-fn write_contents(out: &mut String, story: &Story) {
+fn write_contents(out: &mut String, story: &Story, has_viewer: bool) {
     out.push_str("<nav aria-labelledby=\"contents\">\n<h2 id=\"contents\">Contents</h2>\n<ol>\n<li><a href=\"#answer\">The answer</a></li>\n");
     for section in &story.sections {
+        if section.id == METHODS && has_viewer {
+            out.push_str("<li><a href=\"#tokens\">Tokens</a></li>\n");
+        }
         let _ = writeln!(out, "<li><a href=\"#{}\">{}</a></li>", section.id, markup(section.title));
     }
     out.push_str("</ol>\n</nav>\n");
@@ -139,7 +181,11 @@ fn write_figure(out: &mut String, figure: &Figure, caption: &Prose, data: &[Tabl
     for table in data {
         let _ = writeln!(out, "<li>{} – {}</li>", download_link(table), markup(&table.caption));
     }
-    out.push_str("</ul></details>\n</figcaption>\n</figure>\n");
+    let _ = write!(
+        out,
+        "</ul></details>\n<details><summary>How it was computed</summary><p>{}</p></details>\n</figcaption>\n</figure>\n",
+        markup(of_figure(figure.name))
+    );
 }
 
 /// A link that holds the whole CSV file.
@@ -171,11 +217,12 @@ fn write_table(out: &mut String, table: &Table, numbers: &mut Numbers) {
         let _ =
             writeln!(out, "<tr><td colspan=\"{}\">Nothing to show.</td></tr>", table.page_columns().count());
     }
+    let bars: Vec<Option<Bars>> = (0..table.columns.len()).map(|index| Bars::of(table, index)).collect();
     for row in &table.rows {
         out.push_str("<tr>");
         for (place, (index, column)) in table.page_columns().enumerate() {
             if let Some(cell) = row.get(index) {
-                out.push_str(&cell_html(cell, column, place == 0));
+                out.push_str(&cell_html(cell, column, place == 0, bars.get(index).copied().flatten()));
             }
         }
         out.push_str("</tr>\n");
@@ -232,13 +279,19 @@ fn write_table_head(out: &mut String, table: &Table) {
     out.push_str("</tr>\n</thead>\n");
 }
 
-fn cell_html(cell: &Cell, column: &Column, heads_row: bool) -> String {
+fn cell_html(cell: &Cell, column: &Column, heads_row: bool, bars: Option<Bars>) -> String {
     let shown = cell.shown(column.kind);
     let inner = match (cell, column.kind) {
         (Cell::Hash(hash), _) => format!("<code title=\"{}\">{}</code>", markup(hash), markup(&shown)),
         (_, Kind::Token) => format!("<code>{}</code>", markup(&visible_token(&shown))),
         (Cell::Estimate(Some(_)) | Cell::Tested(Some(_), _), _) => {
-            estimate_html(&shown, matches!(column.kind, Kind::Tested(_)))
+            let drawn = cell.estimate_value().filter(|estimate| estimate.value.is_finite());
+            let bar = bars.zip(drawn).map(|(bars, estimate)| bars.draw(estimate));
+            format!(
+                "{}{}",
+                estimate_html(&shown, matches!(column.kind, Kind::Tested(_))),
+                bar.unwrap_or_default()
+            )
         }
         _ if shown == ABSENT => format!("<span class=\"absent\">{ABSENT}</span>"),
         _ => markup(&shown),

@@ -3,6 +3,8 @@
 //! Everything here formats and draws what a [`Comparison`](deltaloss_stats::Comparison) holds. The same input
 //! gives the same bytes, and no text from outside reaches HTML, SVG or Markdown unescaped.
 //!
+//! [`viewer`] is the token viewer, in the report and as `deltaloss view` serves it.
+//!
 //! [`write_report`] writes everything; [`report_html`], [`report_markdown`], [`terminal_summary`],
 //! [`figures::figures`] and [`tables::tables`] give its parts.
 
@@ -13,6 +15,7 @@ mod findings;
 pub mod format;
 mod html;
 mod markdown;
+mod png;
 mod prose;
 mod scale;
 mod story;
@@ -22,6 +25,7 @@ pub mod tables;
 mod terminal;
 mod theme;
 mod view;
+pub mod viewer;
 mod write;
 
 #[cfg(test)]
@@ -31,5 +35,5 @@ mod sample;
 pub use caveats::window_difference;
 pub use html::report_html;
 pub use markdown::report_markdown;
-pub use terminal::terminal_summary;
+pub use terminal::{Colours, Shade, terminal_document, terminal_documents, terminal_summary};
 pub use write::{ReportError, write_report};

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use deltaloss_stats::Comparison;
 
 use crate::escape;
-use crate::story::{Block, story};
+use crate::story::{Block, of_figure, story};
 use crate::table::{Cell, Column, Kind, Table};
 
 /// The whole report as Markdown; images are `figures/*.svg`, data is `tables/*.csv`, both relative to the file.
@@ -43,9 +43,10 @@ pub fn report_markdown(comparison: &Comparison) -> String {
                     let title = escape::markdown(&figure.title);
                     let _ = write!(
                         out,
-                        "![{title}](figures/{})\n\n**Figure {figures}. {title}.** {}\n",
+                        "![{title}](figures/{})\n\n**Figure {figures}. {title}.** {}\n\n<details><summary>How it was computed</summary>\n\n{}\n\n</details>\n",
                         figure.file_name(),
-                        caption.to_markdown()
+                        caption.to_markdown(),
+                        escape::markdown(of_figure(figure.name))
                     );
                 }
                 Block::Table(table) => write_table(&mut out, table),

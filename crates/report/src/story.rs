@@ -1,10 +1,13 @@
 //! The report as a sequence of blocks, the same for the page and for Markdown.
 
+mod beyond;
 mod methods;
 mod sections;
 
 use deltaloss_records::{Basis, Role};
 use deltaloss_stats::{Comparison, SetupModel};
+
+pub(crate) use methods::of_figure;
 
 use crate::caveats::window_difference;
 use crate::figures::Figure;
@@ -16,6 +19,9 @@ use crate::view::View;
 
 /// What a comparison on the calibrated basis is about.
 pub(crate) const CALIBRATED_IN_WORDS: &str = "Every loss, entropy and difference is that of the models calibrated: each model’s logits are divided by its own temperature, fitted on the discovery half.";
+
+/// The section that the viewer stands before.
+pub(crate) const METHODS: &str = "methods";
 
 /// A report before it is written.
 pub(crate) struct Story {
@@ -79,8 +85,10 @@ fn sections(view: View<'_>) -> Vec<Section> {
         sections::confidence(view),
     ];
     found.extend(sections::oracle(view));
+    found.extend(beyond::placebo(view));
     found.extend(sections::calibration(view));
     found.extend(sections::held_fixed(view));
+    found.extend(beyond::confirmation(view));
     found.extend([methods::methods(view), methods::provenance(view)]);
     found
 }

@@ -112,6 +112,14 @@ impl Cell {
         Cell::Estimate(field.into())
     }
 
+    /// The estimate of a cell that holds one.
+    pub(crate) fn estimate_value(&self) -> Option<Estimate> {
+        match self {
+            Cell::Estimate(estimate) | Cell::Tested(estimate, _) => *estimate,
+            _ => None,
+        }
+    }
+
     /// The number a table is sorted by, in full precision; none for words and for what is absent.
     pub(crate) fn sort_key(&self) -> Option<String> {
         let number = match self {

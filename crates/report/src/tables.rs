@@ -7,6 +7,7 @@ mod calibration;
 mod confidence;
 mod grid;
 mod groups;
+mod halves;
 mod held_fixed;
 mod models;
 mod oracle;
@@ -24,6 +25,7 @@ pub use confidence::confidence;
 pub(crate) use grid::filled_cells;
 pub use grid::{Weighing, correlation, correlation_grid};
 pub use groups::{brackets_by_count, brackets_by_depth, brackets_by_token, categories};
+pub use halves::{confirmation, placebo};
 pub use held_fixed::{held_fixed, held_fixed_slopes};
 pub use models::{entropy, entropy_density, entropy_pairs, overall_models, overall_pairs, setup};
 pub use oracle::{oracle_bins, oracle_trend};
@@ -49,8 +51,17 @@ pub fn tables(comparison: &Comparison) -> Vec<Table> {
         let of_calibration = [calibration, calibration_deltas, calibration_confidence];
         tables.extend(of_calibration.map(|table| table(comparison)));
     }
-    let others = [entropy_pairs, oracle_bins, oracle_trend, reliability, held_fixed, held_fixed_slopes]
-        .map(|table| table(comparison));
+    let others = [
+        entropy_pairs,
+        oracle_bins,
+        oracle_trend,
+        placebo,
+        reliability,
+        held_fixed,
+        held_fixed_slopes,
+        confirmation,
+    ]
+    .map(|table| table(comparison));
     tables.extend(others.into_iter().filter(|table| !table.rows.is_empty()));
     tables
 }

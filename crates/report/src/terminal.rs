@@ -1,12 +1,18 @@
-//! The overall numbers and the categories as plain text for a terminal.
+//! For a terminal: the overall numbers and the categories, and a document's tokens.
 
-use deltaloss_records::Basis;
-use deltaloss_stats::{Comparison, Estimate};
+mod colours;
+mod document;
+
+use deltaloss_records::{Basis, Role};
+use deltaloss_stats::{Comparison, DeltaRow, Estimate};
 
 use crate::escape;
 use crate::format::{self, MARK, NumberFormat};
 use crate::svg::is_wide;
+use crate::terminal::colours::{BOLD, role_code};
 use crate::view::{View, estimate, holds};
+pub use colours::Colours;
+pub use document::{Shade, terminal_document, terminal_documents};
 
 /// Columns that a label keeps however narrow the terminal is.
 const NARROWEST_LABEL: usize = 8;
@@ -15,23 +21,44 @@ const NARROWEST_LABEL: usize = 8;
 const ROOM_FOR_INTERVALS: usize = 80;
 
 /// A compact table of the overall numbers and the categories, at most `width` columns wide where the numbers
-/// leave room for it (60 columns do).
-pub fn terminal_summary(comparison: &Comparison, width: usize) -> String {
+/// leave room for it (60 columns do). In colour, models have theirs, and what differs from zero has that of the better model.
+pub fn terminal_summary(comparison: &Comparison, width: usize, colours: Colours) -> String {
     let view = View::new(comparison);
-    let mut out = grid(&overall_rows(view), width);
+    let roles: Vec<Role> = view.lead().overall.models.iter().map(|model| model.role).collect();
+    let mut out = grid(&overall_rows(view), width, |row, column| match (row, column) {
+        (0, _) => colours.code(BOLD),
+        (_, 0) => roles.get(row - 1).map_or("", |role| colours.code(role_code(*role))),
+        _ => "",
+    });
     for line in delta_lines(view) {
         out.push_str(&cut(&line, width));
         out.push('\n');
     }
     if !view.lead().categories.is_empty() {
         out.push('\n');
-        out.push_str(&grid(&category_rows(view, width), width));
+        let rows = category_rows(view, width);
+        let delta = rows.first().and_then(|heads| heads.iter().position(|head| head == "Δ"));
+        out.push_str(&grid(&rows, width, |row, column| match row.checked_sub(1) {
+            None => colours.code(BOLD),
+            Some(row) if Some(column) == delta => better(&view.lead().categories[row], colours),
+            _ => "",
+        }));
     }
     if view.lead().categories.iter().any(|row| row.delta_test.is_some()) {
         out.push_str(&cut("* differs from zero at q < 0.05 (Benjamini–Hochberg)", width));
         out.push('\n');
     }
     out
+}
+
+/// The code of the model that is better on a category, where its Δ differs from zero.
+fn better(row: &DeltaRow, colours: Colours) -> &'static str {
+    match estimate(row.delta_nats) {
+        Some(delta) if holds(row.delta_test) => {
+            colours.code(role_code(if delta.value < 0.0 { Role::A } else { Role::B }))
+        }
+        _ => "",
+    }
 }
 
 /// What the numbers are about, and the mean differences of every pair on every basis.
@@ -124,7 +151,9 @@ fn short(estimate: Option<Estimate>, format: NumberFormat) -> String {
 }
 
 /// Rows with the first column flush left, the others flush right; the first gives way when space is short.
-fn grid(rows: &[Vec<String>], width: usize) -> String {
+///
+/// `code` gives the terminal's code that a cell of (row, column) is written in, or nothing.
+fn grid(rows: &[Vec<String>], width: usize, code: impl Fn(usize, usize) -> &'static str) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let widest = |column: usize| {
         rows.iter()
@@ -137,16 +166,17 @@ fn grid(rows: &[Vec<String>], width: usize) -> String {
     let numbers: usize = widths.iter().skip(1).map(|width| width + 2).sum();
     let label = widths.first().copied().unwrap_or(0).min(width.saturating_sub(numbers).max(NARROWEST_LABEL));
     let mut out = String::new();
-    for row in rows {
+    for (number, row) in rows.iter().enumerate() {
         for (index, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            let code = code(number, index);
             if index == 0 {
                 let text = cut(cell, label);
-                out.push_str(&text);
+                colours::push(&mut out, code, &text);
                 out.push_str(&" ".repeat(label.saturating_sub(columns_of(&text))));
             } else {
                 let text = escape::visible(cell);
                 out.push_str(&" ".repeat(2 + width - columns_of(&text).min(*width)));
-                out.push_str(&text);
+                colours::push(&mut out, code, &text);
             }
         }
         let kept = out.trim_end().len();
@@ -192,7 +222,7 @@ mod tests {
             sample::one_pair(),
             sample::hostile(),
         ] {
-            let text = terminal_summary(&comparison, 80);
+            let text = terminal_summary(&comparison, 80, Colours::None);
             for line in text.lines() {
                 assert!(columns_of(line) <= 80, "{line}");
                 assert!(!line.chars().any(char::is_control), "{line:?}");
@@ -202,7 +232,7 @@ mod tests {
 
     #[test]
     fn holds_the_numbers() {
-        let text = terminal_summary(&sample::comparison(), 80);
+        let text = terminal_summary(&sample::comparison(), 80, Colours::None);
         assert!(text.contains("Δ = sparse − dense: +0.005"), "{text}");
         let line = text.lines().find(|line| line.starts_with("Digits")).unwrap();
         assert_eq!(
@@ -213,7 +243,7 @@ mod tests {
 
     #[test]
     fn what_holds_is_marked_on_both_bases() {
-        let text = terminal_summary(&sample::halves(), 80);
+        let text = terminal_summary(&sample::halves(), 80, Colours::None);
         assert!(text.contains("Confirmation half: 2,502 documents, 436,993 tokens.\n"), "{text}");
         assert!(text.contains("Δ = sparse − dense, as scored: +0.015 [+0.011, +0.019]\n"), "{text}");
         assert!(text.contains("Δ = sparse − dense, calibrated: +0.007 [+0.003, +0.011]\n"), "{text}");
@@ -221,14 +251,14 @@ mod tests {
         assert!(line("Digits").contains("  −0.080*  [−0.085, −0.075]   −0.018"), "{text}");
         assert!(line("Punctuation").contains("  −0.015   [−0.019, −0.011]   +0.002"), "{text}");
         assert!(text.ends_with("* differs from zero at q < 0.05 (Benjamini–Hochberg)\n"), "{text}");
-        assert!(!terminal_summary(&sample::with_intervals(), 80).contains('*'));
+        assert!(!terminal_summary(&sample::with_intervals(), 80, Colours::None).contains('*'));
     }
 
     #[test]
     fn intervals_stand_where_there_is_room() {
         let comparison = sample::with_intervals();
         let digits = |width| {
-            let text = terminal_summary(&comparison, width);
+            let text = terminal_summary(&comparison, width, Colours::None);
             text.lines().find(|line| line.starts_with("Digits")).unwrap().to_owned()
         };
         assert!(digits(80).contains("−0.090  [−0."), "{}", digits(80));
@@ -236,8 +266,23 @@ mod tests {
     }
 
     #[test]
+    fn colour_changes_nothing_but_the_colours() {
+        let plain = terminal_summary(&sample::halves(), 80, Colours::None);
+        let mut coloured = terminal_summary(&sample::halves(), 80, Colours::Ansi);
+        let line = coloured.lines().find(|line| line.starts_with("Digits")).unwrap();
+        assert!(line.contains("\u{1b}[38;5;166m−0.080*\u{1b}[0m"), "{line:?}");
+        let line = coloured.lines().find(|line| line.starts_with("Punctuation")).unwrap();
+        assert!(!line.contains('\u{1b}'), "{line:?}");
+        while let Some(start) = coloured.find('\u{1b}') {
+            let end = start + coloured[start..].find('m').unwrap();
+            coloured.replace_range(start..=end, "");
+        }
+        assert_eq!(coloured, plain);
+    }
+
+    #[test]
     fn labels_give_way_to_numbers() {
-        let text = terminal_summary(&sample::comparison(), 60);
+        let text = terminal_summary(&sample::comparison(), 60, Colours::None);
         assert!(
             text.contains("Compound closin…") || text.lines().all(|line| columns_of(line) <= 60),
             "{text}"

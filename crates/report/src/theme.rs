@@ -72,17 +72,13 @@ fn interpolate(anchors: &[[u8; 3]; 7], at: f64) -> String {
     let place = at.clamp(0.0, 1.0) * 6.0;
     let left = (place.floor() as usize).min(5);
     let share = place - left as f64;
-    let mut out = String::from("#");
-    for (from, to) in anchors[left].iter().zip(anchors[left + 1]) {
-        let mixed = f64::from(*from) + (f64::from(to) - f64::from(*from)) * share;
-        out.push_str(&format!("{:02x}", mixed.round() as u8));
-    }
-    out
+    mixed([anchors[left], anchors[left + 1]], share)
 }
 
 /// Declarations of every variable in one theme, for a rule's body.
 fn declarations(dark: bool) -> String {
-    values(dark).iter().map(|(name, value)| format!("--{name}:{value};")).collect()
+    let every = values(dark).into_iter().chain(shade_values(dark));
+    every.map(|(name, value)| format!("--{name}:{value};")).collect()
 }
 
 /// The variables of a page: light, dark by preference, either by choice (`data-theme` on the root), light in print.
@@ -96,6 +92,11 @@ pub(crate) fn page_variables() -> String {
     )
 }
 
+/// The style sheet of a figure on light paper.
+pub(crate) fn light_css() -> String {
+    resolve(&format!("{FIGURE_CSS}{}", heat_rules()), false)
+}
+
 /// The style sheet of a figure that stands alone: plain values, the dark ones under a media query.
 pub(crate) fn standalone_css() -> String {
     let heat: String = heat_rules();
@@ -105,6 +106,67 @@ pub(crate) fn standalone_css() -> String {
         resolve(&rules, false),
         resolve(&colour_rules_only(&rules), true)
     )
+}
+
+/// Roles that tokens are shaded for, and the steps of a shade.
+const SHADED: [&str; 5] = ["a", "b", "benchmark", "placebo", "oracle"];
+
+/// How much of a role's colour is in each step of its shade; in the dark less, for text has to stand out from it.
+const SHADE_LIGHT: [f64; 5] = [0.12, 0.25, 0.38, 0.52, 0.68];
+const SHADE_DARK: [f64; 5] = [0.13, 0.22, 0.32, 0.41, 0.5];
+
+/// Tints of the categories: of ten, which come twice, the second time underlined.
+const TINTS_LIGHT: [&str; 10] = [
+    "#ffe0b8", "#cfe6f7", "#c9ecdd", "#fdf3b0", "#f3d3e4", "#e0dcf5", "#dfe8c4", "#f8cfc4", "#d3ecef",
+    "#e3e3e3",
+];
+const TINTS_DARK: [&str; 10] = [
+    "#5a3d12", "#17425f", "#134a39", "#544a10", "#572c45", "#3c3668", "#3d4a1c", "#5c2b20", "#16494f",
+    "#43474c",
+];
+
+/// Backgrounds of tokens: one class a step of each role's shade, and one a category's tint.
+pub(crate) fn shade_rules() -> String {
+    let steps = SHADED.iter().flat_map(|role| {
+        (1..=SHADE_LIGHT.len())
+            .map(move |step| format!(".s-{role}-{step}{{background:var(--s-{role}-{step})}}\n"))
+    });
+    let tints = (0..TINTS_LIGHT.len()).map(|tint| format!(".c-{tint}{{background:var(--tint-{tint})}}\n"));
+    steps.chain(tints).collect()
+}
+
+/// The variables that [`shade_rules`] names.
+fn shade_values(dark: bool) -> Vec<(String, String)> {
+    let named = |wanted: &str| {
+        let found = COLOURS.iter().find(|Colour(name, ..)| *name == wanted);
+        found.map_or("#000000", |Colour(_, light, night)| if dark { night } else { light })
+    };
+    let shares = if dark { SHADE_DARK } else { SHADE_LIGHT };
+    let shades = SHADED.iter().flat_map(|role| {
+        shares.iter().zip(1..).map(move |(share, step): (&f64, usize)| {
+            (format!("s-{role}-{step}"), mixed([rgb(named("page")), rgb(named(role))], *share))
+        })
+    });
+    let tints = if dark { TINTS_DARK } else { TINTS_LIGHT };
+    shades
+        .chain(tints.iter().zip(0..).map(|(tint, index)| (format!("tint-{index}"), (*tint).to_owned())))
+        .collect()
+}
+
+/// The channels of `#rrggbb`.
+fn rgb(hex: &str) -> [u8; 3] {
+    [1, 3, 5]
+        .map(|at| hex.get(at..at + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok()).unwrap_or(0))
+}
+
+/// The colour at `share` (0 to 1) of the way from one to another.
+fn mixed([from, to]: [[u8; 3]; 2], share: f64) -> String {
+    let mut out = String::from("#");
+    for (from, to) in from.iter().zip(to) {
+        let mixed = f64::from(*from) + (f64::from(to) - f64::from(*from)) * share;
+        out.push_str(&format!("{:02x}", mixed.round() as u8));
+    }
+    out
 }
 
 /// One fill class a step of the sequential scale.
@@ -150,6 +212,23 @@ mod tests {
             for name in ["ink", "soft", "link", "a", "b", "benchmark", "placebo", "oracle"] {
                 let ratio = contrast(&colour(name), &colour("page"));
                 assert!(ratio >= 4.5, "{name} (dark: {dark}): {ratio:.2}");
+            }
+        }
+    }
+
+    #[test]
+    fn text_stands_out_from_every_shade_and_the_steps_differ() {
+        for dark in [false, true] {
+            let ink = values(dark).into_iter().find(|(name, _)| name == "ink").unwrap().1;
+            let shades = shade_values(dark);
+            for (name, value) in &shades {
+                let ratio = contrast(&ink, value);
+                assert!(ratio >= 4.5, "{name} (dark: {dark}): {ratio:.2}");
+                assert!(shade_rules().contains(&format!("var(--{name})")));
+            }
+            for steps in shades[..25].chunks(5) {
+                let ratios: Vec<f64> = steps.iter().map(|(_, value)| contrast(&ink, value)).collect();
+                assert!(ratios.windows(2).all(|pair| pair[0] > pair[1]), "{ratios:?}");
             }
         }
     }

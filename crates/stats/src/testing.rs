@@ -67,6 +67,7 @@ fn model(role: Role, rows: usize) -> JoinedModel {
             top_probability_calibrated: None,
         }),
         calibrated: None,
+        own: None,
     }
 }
 

@@ -175,6 +175,7 @@ fn empty_model(role: Role) -> JoinedModel {
         entropy: Vec::new(),
         guesses: None,
         calibrated: None,
+        own: None,
     }
 }
 

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser, RangedU64ValueParser, ValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use deltaloss::report::viewer::DocumentOrder;
+
+use super::colour::ColourChoice;
 
 /// Finds out what one language model does better than another, token by token.
 #[derive(Debug, Parser)]
@@ -17,6 +20,9 @@ pub(crate) struct Arguments {
     /// Threads to use [default: one a core]; the numbers do not depend on it
     #[arg(long, global = true, value_name = "N", value_parser = RangedU64ValueParser::<u64>::new().range(1..=1024))]
     pub(crate) threads: Option<u64>,
+    /// When to colour what is printed
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t)]
+    pub(crate) color: ColourChoice,
 }
 
 #[derive(Debug, Subcommand)]
@@ -27,6 +33,10 @@ pub(crate) enum Command {
     Score(Box<Score>),
     /// Compare two runs, into a folder with a report
     Compare(Compare),
+    /// Look at a comparison token by token, in the browser
+    View(ViewComparison),
+    /// Print a comparison's documents, shaded, in the terminal
+    Show(Show),
     /// Say what is in a model or a run
     Inspect(Inspect),
     /// Replay what another implementation computed and compare
@@ -55,6 +65,9 @@ pub(crate) struct Demo {
     /// How many files of Python's standard library to score; the bundled oracle knows those of the default
     #[arg(long, value_name = "N", default_value_t = deltaloss::DEMO_DOCUMENTS, value_parser = positive())]
     pub(crate) documents: u64,
+    /// Print results.json in place of the table
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -205,9 +218,88 @@ pub(crate) struct Compare {
     /// Let the numbers lead that have each model at its own best temperature, which its run holds; results.json has both
     #[arg(long)]
     pub(crate) calibrated: bool,
+    /// Print results.json in place of the table
+    #[arg(long)]
+    pub(crate) json: bool,
     /// Replace the comparison at --out
     #[arg(long)]
     pub(crate) overwrite: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ViewComparison {
+    /// A comparison's folder, as `compare` and `demo` write it
+    #[arg(value_name = "OUT")]
+    pub(crate) comparison: PathBuf,
+    /// The port of 127.0.0.1 to listen on [default: one that is free]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub(crate) port: u16,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// A comparison's folder, as `compare` and `demo` write it
+    #[arg(value_name = "OUT")]
+    pub(crate) comparison: PathBuf,
+    /// The document to print: its name, or a part that no other name holds; without, documents are listed
+    #[arg(long, value_name = "NAME")]
+    pub(crate) document: Option<String>,
+    /// What tokens are shaded by
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) shade: ShadeChoice,
+    /// The first token to print, counted from 1
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) from: u32,
+    /// How many tokens to print [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) tokens: Option<u32>,
+    /// Documents that are listed first
+    #[arg(long, value_enum, default_value_t, conflicts_with = "document")]
+    pub(crate) order: OrderChoice,
+    /// Print JSON: what the viewer is told
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ShadeChoice {
+    /// The difference of the losses
+    #[default]
+    Delta,
+    /// The loss of a
+    LossA,
+    /// The loss of b
+    LossB,
+    /// The entropy of a
+    EntropyA,
+    /// The entropy of b
+    EntropyB,
+    /// The oracle's entropy
+    Oracle,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OrderChoice {
+    /// Those that a wins most, in total
+    #[default]
+    A,
+    /// Those that b wins most
+    B,
+    /// Those of the largest total |Δ|
+    Size,
+    /// That of the corpus
+    Corpus,
+}
+
+impl From<OrderChoice> for DocumentOrder {
+    fn from(order: OrderChoice) -> Self {
+        match order {
+            OrderChoice::A => DocumentOrder::WinsOfA,
+            OrderChoice::B => DocumentOrder::WinsOfB,
+            OrderChoice::Size => DocumentOrder::Size,
+            OrderChoice::Corpus => DocumentOrder::Corpus,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

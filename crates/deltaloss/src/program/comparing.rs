@@ -1,7 +1,10 @@
 //! `deltaloss compare`.
 
+use std::path::Path;
+
 use deltaloss::records::{Basis, Role};
-use deltaloss::report::{terminal_summary, window_difference};
+use deltaloss::report::{Colours, terminal_summary, window_difference};
+use deltaloss::stats::Comparison;
 use deltaloss::{CompareOptions, compare_runs};
 
 use super::arguments::Compare;
@@ -11,7 +14,7 @@ use super::failure::{Failure, say};
 /// Columns of a terminal that everyone has.
 pub(crate) const WIDTH: usize = 80;
 
-pub(crate) fn run(call: &Compare, console: &Console) -> Result<(), Failure> {
+pub(crate) fn run(call: &Compare, console: &Console, colours: Colours) -> Result<(), Failure> {
     let named = [
         (Role::A, Some(&call.a)),
         (Role::B, Some(&call.b)),
@@ -35,7 +38,22 @@ pub(crate) fn run(call: &Compare, console: &Console) -> Result<(), Failure> {
     if let Some(difference) = window_difference(&comparison) {
         console.note(&format!("note: {difference}; what the models see before a token differs with it"));
     }
-    say(&terminal_summary(&comparison, WIDTH))?;
+    say_results(&comparison, &call.out, call.json, colours)?;
     console.note(&format!("report: {}", call.out.join("report.html").display()));
     Ok(())
+}
+
+/// Ends a command with its results: the table, or `results.json` as it was written.
+pub(crate) fn say_results(
+    comparison: &Comparison,
+    out: &Path,
+    json: bool,
+    colours: Colours,
+) -> Result<(), Failure> {
+    if !json {
+        return say(&terminal_summary(comparison, WIDTH, colours));
+    }
+    let path = out.join("results.json");
+    let read = std::fs::read_to_string(&path);
+    say(&read.map_err(|error| Failure::work(format!("{}: cannot read it: {error}", path.display())))?)
 }

@@ -1,6 +1,7 @@
 //! Progress for people: a bar with rate and time left, on a terminal and unless told to be quiet.
 
 use std::io::{IsTerminal, Write};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -13,6 +14,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 static SAVES_FIRST: AtomicBool = AtomicBool::new(false);
 /// Whether it was asked.
 static ASKED: AtomicBool = AtomicBool::new(false);
+
+/// What to say when Ctrl-C is how the command ends.
+static ENDS_WITH: OnceLock<&str> = OnceLock::new();
 
 /// Where progress goes.
 pub(crate) struct Console {
@@ -29,6 +33,10 @@ impl Console {
                 return;
             }
             abandon_staged_folders();
+            if let Some(words) = ENDS_WITH.get() {
+                complain(words);
+                std::process::exit(0);
+            }
             complain("interrupted; nothing was written");
             std::process::exit(130);
         });
@@ -40,6 +48,11 @@ impl Console {
         if !self.quiet {
             complain(line);
         }
+    }
+
+    /// From now on Ctrl-C is how the command ends, and no failure.
+    pub(crate) fn ends_at_once(&self, words: &'static str) {
+        let _ = ENDS_WITH.set(words);
     }
 
     /// A bar for one scoring.

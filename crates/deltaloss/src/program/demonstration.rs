@@ -3,14 +3,14 @@
 use std::time::Instant;
 
 use deltaloss::demo;
-use deltaloss::report::terminal_summary;
+use deltaloss::report::Colours;
 
 use super::arguments::Demo;
-use super::comparing::WIDTH;
+use super::comparing::say_results;
 use super::console::{Console, ScoringBar};
-use super::failure::{Failure, say};
+use super::failure::Failure;
 
-pub(crate) fn run(call: &Demo, console: &Console) -> Result<(), Failure> {
+pub(crate) fn run(call: &Demo, console: &Console, colours: Colours) -> Result<(), Failure> {
     let started = Instant::now();
     console.note(&format!(
         "Scoring {} files of Python's standard library with four bundled models …",
@@ -24,7 +24,7 @@ pub(crate) fn run(call: &Demo, console: &Console) -> Result<(), Failure> {
         current.as_ref().is_none_or(|(_, bar)| bar.hear(progress))
     })?;
     drop(current);
-    say(&terminal_summary(&comparison, WIDTH))?;
+    say_results(&comparison, &call.out, call.json, colours)?;
     console.note(&format!(
         "Done in {:.0} s. Open {}",
         started.elapsed().as_secs_f64(),

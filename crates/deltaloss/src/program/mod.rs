@@ -2,6 +2,7 @@
 
 pub(crate) mod arguments;
 pub(crate) mod check;
+pub(crate) mod colour;
 pub(crate) mod comparing;
 pub(crate) mod console;
 pub(crate) mod demonstration;
@@ -9,9 +10,11 @@ pub(crate) mod failure;
 pub(crate) mod gguf;
 pub(crate) mod inspect;
 pub(crate) mod scoring;
+pub(crate) mod showing;
 pub(crate) mod tokenize;
 pub(crate) mod train_tokenizer;
 pub(crate) mod training;
+pub(crate) mod viewing;
 
 use arguments::Arguments;
 use console::Console;

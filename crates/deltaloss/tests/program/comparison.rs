@@ -2,11 +2,11 @@
 
 use super::*;
 
-fn score(folder: &Path, model: &str, corpus: &str, out: &str) {
+pub(super) fn score(folder: &Path, model: &str, corpus: &str, out: &str) {
     succeeds(folder, &["score", "--model", model, "--corpus", corpus, "--out", out, "--quiet"]);
 }
 
-fn write_code(folder: &Path, name: &str, value: u32) {
+pub(super) fn write_code(folder: &Path, name: &str, value: u32) {
     std::fs::create_dir(folder.join(name)).unwrap();
     for i in 0..3 {
         let code = format!("def f{i}(x, y):\n    return [x, (y, {value})]\n\n\nprint(f{i}(1, 2))\n");
@@ -43,7 +43,16 @@ fn a_moved_corpus_is_the_same_corpus() {
     assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
     assert_eq!(
         names(&path.join("out")),
-        ["figures", "joined.parquet", "report.html", "report.md", "results.json", "tables"]
+        [
+            "documents.parquet",
+            "figures",
+            "joined.parquet",
+            "report.html",
+            "report.md",
+            "results.json",
+            "tables",
+            "vocabulary.parquet"
+        ]
     );
 }
 
@@ -178,6 +187,29 @@ fn a_model_with_other_tokens_is_an_oracle_or_one_of_the_pair() {
     let markdown = std::fs::read_to_string(path.join("carried/report.md")).unwrap();
     assert!(markdown.contains("stranger (b) has other tokens than dense"), "{markdown}");
     assert!(markdown.contains("Δ a byte"));
+    // b's own tokens and their texts are in the comparison: it can be looked at without the runs.
+    let show = ["show", "carried", "--document", "10.py", "--json"];
+    let shown: serde_json::Value = serde_json::from_str(&succeeds(path, &show)).unwrap();
+    let own = &shown["document"]["own"][0];
+    assert_eq!(own["role"], "b");
+    let joined = |tokens: &serde_json::Value| {
+        let texts = tokens["text"].as_array().unwrap().iter().map(|text| text.as_str().unwrap());
+        let mut texts: Vec<&str> = texts.collect();
+        for gap in tokens["gaps"].as_array().unwrap().iter().rev() {
+            texts.insert(gap[0].as_u64().unwrap() as usize, gap[1].as_str().unwrap());
+        }
+        texts.concat()
+    };
+    // The tokens of either tokenizer, with the gaps between them, are the document; é is one character to both.
+    let text = std::fs::read_to_string(path.join("one/10.py")).unwrap();
+    assert_eq!(joined(&shown["document"]), text);
+    assert_eq!(joined(own), text);
+    assert_ne!(own["text"], shown["document"]["text"]);
+    assert!(own["guess"].is_array() && shown["document"]["models"][1]["guess"].is_null());
+    assert!(
+        path.join("carried/tokens_b.parquet").is_file()
+            && !path.join("carried/tokens_placebo.parquet").exists()
+    );
     // An oracle over another corpus is refused by name.
     write_code(path, "two", 2);
     score(path, "builtin:dense", "two", "d");

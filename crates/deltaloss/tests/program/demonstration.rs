@@ -323,7 +323,17 @@ fn the_demo_writes_everything_and_its_numbers_can_be_recomputed() {
     let out = folder.path().join("deltaloss-demo");
     assert_eq!(
         names(&out),
-        ["figures", "joined.parquet", "report.html", "report.md", "results.json", "runs", "tables"]
+        [
+            "documents.parquet",
+            "figures",
+            "joined.parquet",
+            "report.html",
+            "report.md",
+            "results.json",
+            "runs",
+            "tables",
+            "vocabulary.parquet"
+        ]
     );
     let runs = ["dense", "dense-small", "dense-twin", "smollm2-135m-instruct", "sparse"];
     assert_eq!(names(&out.join("runs")), runs);

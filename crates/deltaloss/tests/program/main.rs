@@ -13,6 +13,8 @@ mod scoring;
 mod signals;
 mod tools;
 mod training;
+#[cfg(unix)]
+mod viewing;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;

@@ -56,14 +56,14 @@ fn write_cut(folder: &Path, name: &str, documents: &[(DocumentRecord, Vec<TokenR
     path
 }
 
-const TEXTS: [&str; 3] = ["0123456789ab", "éüé語🦀x", "abcdefghijklmnopqrstuvwx"];
+pub(super) const TEXTS: [&str; 3] = ["0123456789ab", "éüé語🦀x", "abcdefghijklmnopqrstuvwx"];
 
 fn documents(length: u32, per_byte: f32, reach: u32) -> Vec<(DocumentRecord, Vec<TokenRecord>)> {
     TEXTS.iter().zip(0..).map(|(text, index)| cut(index, text, length, per_byte, reach)).collect()
 }
 
 /// Opens a join of a (two bytes a token), b (three) and an oracle (four, up to byte `reach`).
-fn three(folder: &Path, reach: u32) -> JoinReader {
+pub(super) fn three(folder: &Path, reach: u32) -> JoinReader {
     let runs = [("a", Role::A, 2, 99), ("b", Role::B, 3, 99), ("seer", Role::Oracle, 4, reach)];
     let open = |(name, role, length, reach): (&str, Role, u32, u32)| {
         (role, name.to_owned(), write_cut(folder, name, &documents(length, length as f32, reach)))

@@ -4,7 +4,7 @@ use deltaloss_records::Role;
 use deltaloss_stats::Comparison;
 
 use super::Figure;
-use super::delta_panel::{DeltaPanel, DeltaPanels};
+use super::delta_panel::{DeltaPanel, DeltaPanels, Quantity};
 use crate::svg::Svg;
 use crate::view::View;
 
@@ -18,7 +18,7 @@ pub fn brackets(comparison: &Comparison) -> Figure {
         panel("By closing brackets in the token", "Closing brackets", &brackets.by_count[..], false),
         panel("By nesting depth where the token starts", "Depth", &brackets.by_depth[..], false),
     ];
-    let mut layout = DeltaPanels::new(view, &panels);
+    let mut layout = DeltaPanels::new(view, &panels, Quantity::Delta);
     let mut svg = Svg::default();
     let mut bottom = 0.0;
     for panel in &panels {

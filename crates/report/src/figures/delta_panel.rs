@@ -34,6 +34,38 @@ pub(super) struct DeltaPanels<'v> {
     reaches_beyond: bool,
     /// Whether some number was tested.
     has_tests: bool,
+    quantity: Quantity,
+}
+
+/// What the bars are, and what stands hollow beside them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quantity {
+    /// Δ, beside the placebo's.
+    Delta,
+    /// Δ less the placebo's.
+    BeyondPlacebo,
+    /// Δ of the confirmation half, beside the discovery half's.
+    Halves,
+}
+
+impl Quantity {
+    /// The hollow mark's name and the role that it is drawn as.
+    fn hollow(self) -> Option<(&'static str, Role)> {
+        match self {
+            Quantity::Delta => Some(("placebo", Role::Placebo)),
+            Quantity::BeyondPlacebo => None,
+            // No model, so a shape of none that takes part in Δ.
+            Quantity::Halves => Some(("discovery half", Role::Benchmark)),
+        }
+    }
+
+    /// The heading of the numbers.
+    fn heading(self) -> &'static str {
+        match self {
+            Quantity::Delta | Quantity::Halves => "Δ nats",
+            Quantity::BeyondPlacebo => "difference",
+        }
+    }
 }
 
 /// One panel of bars.
@@ -50,7 +82,7 @@ pub(super) struct DeltaPanel<'r> {
 
 impl<'v> DeltaPanels<'v> {
     /// Lays out the columns for every row of `panels`.
-    pub(super) fn new(view: View<'v>, panels: &[DeltaPanel<'_>]) -> Self {
+    pub(super) fn new(view: View<'v>, panels: &[DeltaPanel<'_>], quantity: Quantity) -> Self {
         let rows = || panels.iter().flat_map(|panel| panel.rows);
         let labels = panels.iter().flat_map(|panel| {
             panel.rows.iter().map(|row| width_of(&label_of(row, panel.tokens), panel.tokens))
@@ -62,7 +94,7 @@ impl<'v> DeltaPanels<'v> {
         let values =
             widest(&mut rows().filter_map(delta_of).map(|delta| width_of(&format::delta(delta), false)));
         let count_end = label_width + GAP + counts.max(width_of("tokens", false)).min(WIDEST_COUNT);
-        let values = (values + mark_width()).max(width_of("Δ nats", false));
+        let values = (values + mark_width()).max(width_of(quantity.heading(), false));
         let bars = [count_end + GAP + 4.0, WIDTH - values - GAP];
         let axis = axis_of(&rows().collect::<Vec<_>>(), bars);
         let has_faint = rows().any(|row| row.tokens < FEW_TOKENS && delta_of(row).is_some());
@@ -80,6 +112,7 @@ impl<'v> DeltaPanels<'v> {
             has_faint,
             reaches_beyond,
             has_tests,
+            quantity,
         }
     }
 
@@ -115,13 +148,25 @@ impl<'v> DeltaPanels<'v> {
     pub(super) fn draw_key(&self, svg: &mut Svg, top: f64) -> f64 {
         let (a, b) = (self.view.label(Role::A), self.view.label(Role::B));
         let mut y = top + TEXT;
-        let title = format!("Δ = loss of {a} − loss of {b}, nats a token");
+        let placebo = self.view.label(Role::Placebo);
+        let title = match self.quantity {
+            Quantity::Delta | Quantity::Halves => format!("Δ = loss of {a} − loss of {b}, nats a token"),
+            Quantity::BeyondPlacebo => {
+                "difference = Δ − placebo’s Δ on the same tokens, nats a token".to_owned()
+            }
+        };
         svg.text_within([0.0, y], Anchor::Start, "dl-soft", &title, WIDTH);
-        if self.view.has_placebo() {
+        let hollow =
+            self.quantity.hollow().filter(|_| self.quantity == Quantity::Halves || self.view.has_placebo());
+        if let Some((name, role)) = hollow {
             y += 20.0;
-            svg.marker(Role::Placebo, [6.0, y - 4.5], 4.2, true);
-            let placebo = self.view.label(Role::Placebo);
-            let text = format!("placebo: loss of {placebo} − loss of {b}, same tokens");
+            svg.marker(role, [6.0, y - 4.5], 4.2, true);
+            let text = match self.quantity {
+                Quantity::Halves => {
+                    "discovery half: Δ on the other documents; bars are the confirmation half".to_owned()
+                }
+                _ => format!("{name}: loss of {placebo} − loss of {b}, same tokens"),
+            };
             svg.text_within([18.0, y], Anchor::Start, "dl-soft", &text, WIDTH - 18.0);
         }
         if self.has_tests {
@@ -142,7 +187,7 @@ impl<'v> DeltaPanels<'v> {
         let line = top + 2.0 * TEXT + 8.0;
         svg.text([0.0, line], Anchor::Start, "dl-soft", heading);
         svg.text([self.count_end, line], Anchor::End, "dl-soft", "tokens");
-        svg.text([WIDTH, line], Anchor::End, "dl-soft", "Δ nats");
+        svg.text([WIDTH, line], Anchor::End, "dl-soft", self.quantity.heading());
         svg.line([0.0, top + HEADER - 5.0], [WIDTH, top + HEADER - 5.0], "dl-rule");
     }
 
@@ -178,8 +223,8 @@ impl<'v> DeltaPanels<'v> {
         let class = faint_if(row.tokens < FEW_TOKENS);
         svg.titled(&self.row_in_words(row, delta, placebo), class, |svg| {
             self.draw_bar(svg, bar_middle, delta);
-            if let Some(placebo) = placebo {
-                draw_marker(svg, Role::Placebo, self.axis, placebo, middle + 6.5, 4.2, true);
+            if let (Some(placebo), Some((_, role))) = (placebo, self.quantity.hollow()) {
+                draw_marker(svg, role, self.axis, placebo, middle + 6.5, 4.2, true);
             }
         });
     }
@@ -214,7 +259,8 @@ impl<'v> DeltaPanels<'v> {
             format::counted(row.tokens, "token", "tokens"),
         );
         if let Some(placebo) = placebo {
-            words.push_str(&format!("; placebo {}", format::delta(placebo)));
+            let name = self.quantity.hollow().map_or("", |(name, _)| name);
+            words.push_str(&format!("; {name} {}", format::delta(placebo)));
         }
         if let Some(test) = row.delta_test {
             words.push_str(&format!("; q {}", format::probability(test.q_value)));

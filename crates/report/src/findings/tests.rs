@@ -161,7 +161,7 @@ fn headline_numbers_are_of_the_confirmation_half_with_discovery_beside() {
     comparison.discovery.as_mut().unwrap().intervals.none_because = Some("4 documents hold tokens".into());
     let text = sentence(overall, &comparison);
     assert!(text.contains("=\u{a0}+0.005 [+0.001, +0.009]. The interval"), "{text}");
-    let page = crate::report_html(&comparison);
+    let page = crate::report_html(&comparison, &[]);
     assert!(page.contains("discovery and confirmation are not told apart: the discovery half carries no intervals (4 documents hold tokens)."));
 }
 

@@ -15,7 +15,7 @@ fn tables_keep_their_columns_whatever_the_text() {
         (sample::hostile(), 12),
         (sample::extreme(), 12),
         (sample::with_intervals(), 12),
-        (sample::halves(), 20),
+        (sample::halves(), 22),
     ];
     for (comparison, expected) in samples {
         let text = report_markdown(&comparison);

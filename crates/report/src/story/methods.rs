@@ -122,3 +122,43 @@ pub(super) fn provenance(view: View<'_>) -> Section {
     ];
     Section { id: "provenance", title: "Provenance", blocks }
 }
+
+/// How a figure's numbers were computed, in a sentence or two.
+pub(crate) fn of_figure(name: &str) -> &'static str {
+    match name {
+        "overall" => {
+            "Means over the joined tokens, every token once. Intervals resample documents, so a document’s tokens stay together."
+        }
+        "correlation" => {
+            "The mean loss of each vocabulary entry under either model, in a grid of 20 by 20 cells on logarithmic axes. r is Pearson’s over the entries that occur, each counted once, of the losses themselves, not of their logarithms."
+        }
+        "correlation_occurrences" => {
+            "Every joined token’s two losses. r is Pearson’s over tokens, of the losses themselves, not of their logarithms."
+        }
+        "categories" => {
+            "A category’s Δ is the mean over its tokens of one model’s loss minus the other’s. Intervals resample documents; the mark is a t test on the document-clustered standard error, after Benjamini and Hochberg among all categories."
+        }
+        "brackets" => {
+            "Means of Δ over the tokens of each row, as for categories. Depth counts brackets opened in code before the token and not yet closed, by a scan that knows strings and comments."
+        }
+        "entropy" => {
+            "Entropies of every joined token are counted in narrow bins, the cumulative histogram is smoothed, and its slope is drawn."
+        }
+        "confidence" => {
+            "Tokens are chosen by both models’ entropies at the thresholds of the row; Δ is the mean over them. The placebo takes the first model’s place, with tokens chosen anew by its own entropies."
+        }
+        "oracle" => {
+            "The oracle’s entropies are carried to these tokens by characters and cut into bins of equal count; Δ is the mean in each. The trend is least squares over tokens, not over bins."
+        }
+        "placebo" => {
+            "For every category the mean of (a − b) − (placebo − b), that is of a − placebo, with the intervals and tests of that difference itself, from the same resamples of documents."
+        }
+        "reliability" => {
+            "Fifteen bins of equal width by the probability of the likeliest token; in each, the share of tokens that were it. The expected calibration error weights the bins’ distances from the diagonal by their tokens."
+        }
+        "confirmation" => {
+            "The same means as in the figure of categories, on documents that have no part in one another. Temperatures were fitted on the discovery half alone."
+        }
+        _ => "The section on methods says how.",
+    }
+}

@@ -12,7 +12,7 @@ use crate::tables::{self, Weighing};
 use crate::view::{FEW_TOKENS, View, role_in_words};
 
 /// ΔLoss and its sign, for captions.
-fn delta_defined(view: View<'_>) -> Prose {
+pub(super) fn delta_defined(view: View<'_>) -> Prose {
     let (a, b) = (view.label(Role::A), view.label(Role::B));
     Prose::new()
         .text("Δ is the loss of ")
@@ -230,7 +230,7 @@ pub(super) fn oracle(view: View<'_>) -> Option<Section> {
 }
 
 /// What the marks of the tables above say.
-fn legend(tests: bool) -> Block {
+pub(super) fn legend(tests: bool) -> Block {
     Block::Paragraph(Prose::new().text(match tests {
         true => format!(
             "{MARK} differs from zero at q\u{a0}<\u{a0}0.05 (Benjamini–Hochberg among the tested numbers of the column); no mark: not shown, or not tested."

@@ -25,18 +25,24 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 fn writes_everything_and_the_same_twice() {
     let comparison = sample::comparison();
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    write_report(&comparison, one.path()).unwrap();
-    write_report(&comparison, two.path()).unwrap();
-    write_report(&comparison, two.path()).unwrap();
+    write_report(&comparison, &[], one.path()).unwrap();
+    write_report(&comparison, &[], two.path()).unwrap();
+    write_report(&comparison, &[], two.path()).unwrap();
     let written = files(one.path());
     assert_eq!(written, files(two.path()));
     let names: Vec<&str> = written.keys().filter_map(|path| path.to_str()).collect();
-    for name in
-        ["results.json", "report.html", "report.md", "tables/categories.csv", "figures/correlation.svg"]
-    {
+    for name in [
+        "results.json",
+        "report.html",
+        "report.md",
+        "tables/categories.csv",
+        "figures/correlation.svg",
+        "figures/correlation.png",
+    ] {
         assert!(names.contains(&name), "{names:?}");
     }
-    assert_eq!(names.len(), 3 + 13 + 7);
+    // Every figure as SVG and as PNG.
+    assert_eq!(names.len(), 3 + 13 + 2 * 7);
     let read: Comparison = serde_json::from_slice(&written[Path::new("results.json")]).unwrap();
     assert_eq!(read.all.categories.len(), comparison.all.categories.len());
     let number = |comparison: &Comparison| comparison.all.categories[0].delta_nats.unwrap().value;
@@ -47,8 +53,12 @@ fn writes_everything_and_the_same_twice() {
 fn awkward_comparisons_are_written_too() {
     for comparison in [sample::empty(), sample::identical(), sample::extreme(), sample::hostile()] {
         let folder = tempfile::tempdir().unwrap();
-        write_report(&comparison, folder.path()).unwrap();
+        write_report(&comparison, &[], folder.path()).unwrap();
         for (path, contents) in files(folder.path()) {
+            if path.extension().is_some_and(|extension| extension == "png") {
+                assert!(contents.starts_with(b"\x89PNG"), "{}", path.display());
+                continue;
+            }
             let text = String::from_utf8(contents).unwrap();
             if path.extension().is_some_and(|extension| extension == "csv") {
                 assert!(
@@ -64,6 +74,7 @@ fn awkward_comparisons_are_written_too() {
 #[test]
 fn a_missing_folder_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let error = write_report(&sample::one_pair(), &folder.path().join("absent")).unwrap_err().to_string();
+    let error =
+        write_report(&sample::one_pair(), &[], &folder.path().join("absent")).unwrap_err().to_string();
     assert!(error.contains("results.json") && error.contains("check that the folder exists"), "{error}");
 }
