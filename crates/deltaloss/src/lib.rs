@@ -26,14 +26,17 @@
 //! written where, and what each room must not know, is in `ARCHITECTURE.md`.
 
 mod bundled;
+mod cache_folder;
 mod compare;
 mod demo;
 mod error;
+mod experiment;
 mod oracle;
 mod scoring;
 mod training;
 
 pub use bundled::{BUNDLED_MODELS, BUNDLED_TOKENIZER};
+pub use cache_folder::cache_folder;
 pub use compare::{CompareOptions, compare_runs, write_comparison};
 pub use deltaloss_checkpoint as checkpoint;
 pub use deltaloss_corpus as corpus;
@@ -48,6 +51,10 @@ pub use deltaloss_stats as stats;
 pub use deltaloss_train as train;
 pub use demo::{DEMO_DOCUMENTS, demo};
 pub use error::Error;
+pub use experiment::{
+    AnalysesTable, CorpusTable, Experiment, ExperimentEvent, LeadChoice, ModeChoice, ModelTable, Models,
+    RunCache, SolutionsChoice, WeightsChoice, WindowTable, run_experiment,
+};
 pub use scoring::{
     GgufOptions, find_tokenizer, is_gguf, open_gguf, open_model, open_scorer, open_tokenizer,
     score_to_folder, try_gguf,

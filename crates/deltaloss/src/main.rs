@@ -12,13 +12,15 @@ use clap::Parser;
 
 use crate::program::arguments::{Arguments, Command};
 use crate::program::{
-    check, comparing, demonstration, failure, gguf, inspect, scoring, tokenize, train_tokenizer, training,
+    check, comparing, demonstration, experiment, failure, gguf, inspect, scoring, tokenize, train_tokenizer,
+    training,
 };
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = program::set_up(&arguments).and_then(|console| match &arguments.command {
         Command::Demo(call) => demonstration::run(call, &console),
+        Command::Run(call) => experiment::run(call, &console),
         Command::Score(call) => scoring::run(call, &console),
         Command::Compare(call) => comparing::run(call, &console),
         Command::Inspect(call) => inspect::run(call),

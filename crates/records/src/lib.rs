@@ -32,4 +32,4 @@ pub use run_info::{
 };
 pub use staged::{FolderKind, StagedFolder, abandon_staged_folders};
 pub use table::{CalibratedColumns, ScoreColumns, TokenColumns};
-pub use write::{MemorySink, RunWriter, Sink, TokenForm, write_documents};
+pub use write::{MemorySink, RunWriter, Sink, TokenForm, copy_run, write_documents};

@@ -13,6 +13,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 
 use crate::error::RecordsError;
+use crate::read::token_files;
 use crate::record::{CalibratedScore, DocumentRecord, TokenRecord, TokenScore};
 use crate::run_info::RunInfo;
 use crate::staged::{FolderKind, StagedFolder};
@@ -208,11 +209,7 @@ impl RunWriter {
             tokens.close()?;
         }
         self.documents.close()?;
-        let path = self.folder.path().join("run.json");
-        let mut json = serde_json::to_string_pretty(run)
-            .map_err(|error| RecordsError::Json { path: path.clone(), message: error.to_string() })?;
-        json.push('\n');
-        std::fs::write(&path, json).map_err(RecordsError::io(&path, "write it"))?;
+        write_info(self.folder.path(), run)?;
         self.folder.commit()
     }
 }
@@ -235,6 +232,32 @@ impl Sink for RunWriter {
         }
         Ok(())
     }
+}
+
+/// Writes `run.json` into a run's folder.
+pub(crate) fn write_info(folder: &Path, run: &RunInfo) -> Result<(), RecordsError> {
+    let path = folder.join("run.json");
+    let mut json = serde_json::to_string_pretty(run)
+        .map_err(|error| RecordsError::Json { path: path.clone(), message: error.to_string() })?;
+    json.push('\n');
+    std::fs::write(&path, json).map_err(RecordsError::io(&path, "write it"))
+}
+
+/// Copies a run's tables to `out`, which must not exist, under another `run.json`.
+///
+/// # Errors
+/// The run cannot be read, or `out` cannot be written; what is there of it then has to be removed.
+pub fn copy_run(run: &Path, out: &Path, info: &RunInfo) -> Result<(), RecordsError> {
+    std::fs::create_dir_all(out).map_err(RecordsError::io(out, "create the folder"))?;
+    let tokens = token_files(run)?;
+    for from in tokens.iter().chain([&run.join("documents.parquet")]) {
+        let to = out.join(from.strip_prefix(run).unwrap_or(from));
+        if let Some(folder) = to.parent() {
+            std::fs::create_dir_all(folder).map_err(RecordsError::io(folder, "create the folder"))?;
+        }
+        std::fs::copy(from, &to).map_err(RecordsError::io(&to, "copy the run's table there"))?;
+    }
+    write_info(out, info)
 }
 
 /// Writes `documents.parquet` of a run on its own.

@@ -23,6 +23,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Run the whole analysis on bundled models and real Python code, without a network
     Demo(Demo),
+    /// Run an experiment file: score its models, or take their runs from the cache, and compare them
+    Run(RunExperiment),
     /// Score a corpus with a model, into a run
     Score(Box<Score>),
     /// Compare two runs, into a folder with a report
@@ -55,6 +57,22 @@ pub(crate) struct Demo {
     /// How many files of Python's standard library to score; the bundled oracle knows those of the default
     #[arg(long, value_name = "N", default_value_t = deltaloss::DEMO_DOCUMENTS, value_parser = positive())]
     pub(crate) documents: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunExperiment {
+    /// Models with their roles, a corpus, windows and analyses, in TOML; experiments/ has examples
+    #[arg(value_name = "EXPERIMENT.toml")]
+    pub(crate) experiment: PathBuf,
+    /// The folder to write [default: the file's output, else deltaloss-NAME]
+    #[arg(long, value_name = "OUT")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace the experiment at --out
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Score every model, and keep no run in the cache folder (DELTALOSS_CACHE, else the user's own)
+    #[arg(long)]
+    pub(crate) no_cache: bool,
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 use deltaloss::records::{Basis, Role};
 use deltaloss::report::{terminal_summary, window_difference};
+use deltaloss::stats::Options;
 use deltaloss::{CompareOptions, compare_runs};
 
 use super::arguments::Compare;
@@ -30,7 +31,7 @@ pub(crate) fn run(call: &Compare, console: &Console) -> Result<(), Failure> {
     let runs =
         named.into_iter().filter_map(|(role, run)| run.map(|run| (role, run.clone(), label(role)))).collect();
     let basis = if call.calibrated { Basis::Calibrated } else { Basis::AsScored };
-    let options = CompareOptions { runs, rules: call.rules.clone(), basis };
+    let options = CompareOptions { runs, rules: call.rules.clone(), basis, statistics: Options::default() };
     let comparison = compare_runs(&options, &call.out, call.overwrite)?;
     if let Some(difference) = window_difference(&comparison) {
         console.note(&format!("note: {difference}; what the models see before a token differs with it"));

@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod comparing;
 pub(crate) mod console;
 pub(crate) mod demonstration;
+pub(crate) mod experiment;
 pub(crate) mod failure;
 pub(crate) mod gguf;
 pub(crate) mod inspect;

@@ -6,6 +6,7 @@ mod bad_input;
 mod calibration;
 mod comparison;
 mod demonstration;
+mod experiments;
 #[cfg(feature = "llama")]
 mod gguf;
 mod scoring;
@@ -26,7 +27,8 @@ fn deltaloss(folder: &Path, arguments: &[&str]) -> Output {
 
 fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_deltaloss"));
-    command.current_dir(folder).args(arguments);
+    // Never the user's own cache.
+    command.current_dir(folder).args(arguments).env("DELTALOSS_CACHE", folder.join("cache"));
     command
 }
 
