@@ -53,6 +53,7 @@ const KEYS: [(&str, &[&str]); 10] = [
             "max_documents",
             "sample",
             "skip_unusable",
+            "keep_going",
         ],
     ),
     ("window", &["mode", "stride", "context", "beginning_of_text"]),
@@ -111,6 +112,9 @@ pub struct CorpusTable {
     /// Leave out and count documents that cannot be used.
     #[serde(default)]
     pub skip_unusable: bool,
+    /// Count documents as failed whose loss is not finite, instead of stopping.
+    #[serde(default)]
+    pub keep_going: bool,
 }
 
 /// Which solutions of an APPS problem are documents.
@@ -348,6 +352,8 @@ impl Experiment {
             beginning_of_text: model.beginning_of_text.or(window.beginning_of_text),
             skip_unusable: self.corpus.skip_unusable,
             calibrate: self.analyses.calibrate && role != Role::Oracle,
+            keep_going: self.corpus.keep_going,
+            ..ScoreOptions::default()
         }
     }
 

@@ -56,7 +56,7 @@ pub use experiment::{
     RunCache, SolutionsChoice, WeightsChoice, WindowTable, run_experiment,
 };
 pub use scoring::{
-    GgufOptions, find_tokenizer, is_gguf, open_gguf, open_model, open_scorer, open_tokenizer,
-    score_to_folder, try_gguf,
+    GgufOptions, find_tokenizer, is_gguf, open_gguf, open_model, open_scorer, open_tokenizer, score_in_parts,
+    score_resumably, score_to_folder, try_gguf,
 };
 pub use training::{train_model, train_tokenizer};

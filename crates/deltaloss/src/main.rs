@@ -12,8 +12,8 @@ use clap::Parser;
 
 use crate::program::arguments::{Arguments, Command};
 use crate::program::{
-    check, comparing, demonstration, experiment, failure, gguf, inspect, scoring, tokenize, train_tokenizer,
-    training,
+    check, comparing, demonstration, experiment, failure, gguf, inspect, merging, scoring, tokenize,
+    train_tokenizer, training,
 };
 
 fn main() -> ExitCode {
@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         Command::Demo(call) => demonstration::run(call, &console),
         Command::Run(call) => experiment::run(call, &console),
         Command::Score(call) => scoring::run(call, &console),
+        Command::Merge(call) => merging::run(call, &console),
         Command::Compare(call) => comparing::run(call, &console),
         Command::Inspect(call) => inspect::run(call),
         Command::Check(call) => check::run(call),

@@ -1,6 +1,7 @@
 //! From what a user names to a scorer, and from a scorer to a run on disk.
 
 use std::path::Path;
+use std::time::Duration;
 
 use deltaloss_corpus::Corpus;
 use deltaloss_kernels::Isa;
@@ -180,6 +181,44 @@ pub fn score_to_folder(
     progress: &mut dyn FnMut(Progress) -> bool,
 ) -> Result<RunInfo, Error> {
     let mut writer = RunWriter::create(out, overwrite)?.with_form(form);
+    let run = score(scorer, corpus, options, &mut writer, progress)?;
+    writer.finish(&run)?;
+    Ok(run)
+}
+
+/// As [`score_to_folder`], for long scorings: what is finished is kept in `OUT.scoring`, once a second or whenever 1 % more time was
+/// spent, and the same call goes on from there after the process was killed. The result is the same byte for byte, but for times.
+/// With `overwrite`, what is kept of another scoring is removed.
+///
+/// # Errors
+/// As [`score_to_folder`]; another process works on `out`; what is kept there belongs to another scoring.
+pub fn score_resumably(
+    scorer: &mut dyn Scorer,
+    corpus: &Corpus,
+    options: &ScoreOptions,
+    (out, form): (&Path, TokenForm),
+    overwrite: bool,
+    progress: &mut dyn FnMut(Progress) -> bool,
+) -> Result<RunInfo, Error> {
+    score_in_parts(scorer, corpus, options, (out, form), (overwrite, PART), progress)
+}
+
+/// The least time of which the result is kept.
+const PART: Duration = Duration::from_secs(1);
+
+/// As [`score_resumably`], with the least time of which the result is kept.
+///
+/// # Errors
+/// As [`score_resumably`].
+pub fn score_in_parts(
+    scorer: &mut dyn Scorer,
+    corpus: &Corpus,
+    options: &ScoreOptions,
+    (out, form): (&Path, TokenForm),
+    (overwrite, least): (bool, Duration),
+    progress: &mut dyn FnMut(Progress) -> bool,
+) -> Result<RunInfo, Error> {
+    let mut writer = RunWriter::resumable(out, overwrite, least)?.with_form(form);
     let run = score(scorer, corpus, options, &mut writer, progress)?;
     writer.finish(&run)?;
     Ok(run)

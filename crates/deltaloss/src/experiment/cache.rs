@@ -8,7 +8,7 @@ use deltaloss_records::{Run, RunInfo, TokenForm, copy_run};
 use serde_json::json;
 
 use crate::error::Error;
-use crate::scoring::score_to_folder;
+use crate::scoring::score_resumably;
 
 /// Changes whenever the form of what is kept changes.
 const FORMAT: u32 = 1;
@@ -68,6 +68,7 @@ impl RunCache {
                 .unwrap_or(scorer.adds_beginning_of_text())
                 .then(|| scorer.beginning_of_text()),
             "skip_unusable": options.skip_unusable,
+            "keep_going": options.keep_going,
             "calibrate": options.calibrate,
             "form": format!("{form:?}"),
             "numbers": scorer.numbers(),
@@ -92,7 +93,7 @@ impl RunCache {
         let info = match found {
             Some(info) => info,
             None => {
-                let info = score_to_folder(scorer, corpus, options, (&kept, form), false, progress)?;
+                let info = score_resumably(scorer, corpus, options, (&kept, form), true, progress)?;
                 if Content::of(corpus)? != *content {
                     // Under this name stands what another corpus gave.
                     let _ = std::fs::remove_dir_all(&kept);

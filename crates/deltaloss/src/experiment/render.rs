@@ -52,7 +52,11 @@ impl Experiment {
         let mut lines = Lines::default();
         let version = env!("CARGO_PKG_VERSION");
         let _ = writeln!(lines.0, "# {}, with every default of deltaloss {version}", heading(&self.name));
-        lines.or("output", self.output.as_ref().map(|path| quoted(&path.to_string_lossy())), &format!("deltaloss-{}", self.name));
+        lines.or(
+            "output",
+            self.output.as_ref().map(|path| quoted(&path.to_string_lossy())),
+            &format!("deltaloss-{}", self.name),
+        );
         corpus(&mut lines, &self.corpus);
         lines.table("window");
         let mode = match self.window.mode {
@@ -112,6 +116,7 @@ fn corpus(lines: &mut Lines, table: &CorpusTable) {
     lines.or("max_documents", table.max_documents.map(|n| n.to_string()), "all");
     lines.or("sample", table.sample.map(|n| n.to_string()), "all");
     lines.value("skip_unusable", table.skip_unusable);
+    lines.value("keep_going", table.keep_going);
 }
 
 fn model(lines: &mut Lines, role: Role, table: &ModelTable, used: Option<&Used>) {

@@ -1,3 +1,5 @@
+//! What experiment files may say, and their copies.
+
 use super::render::Used;
 use super::*;
 

@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Run(RunExperiment),
     /// Score a corpus with a model, into a run
     Score(Box<Score>),
+    /// Make one run of the shards that `score --shard` wrote
+    Merge(Merge),
     /// Compare two runs, into a folder with a report
     Compare(Compare),
     /// Say what is in a model or a run
@@ -101,9 +103,21 @@ pub(crate) struct Score {
     /// Write losses and entropies only, rounded to half precision: some five bytes a token, enough for `compare --oracle`
     #[arg(long)]
     pub(crate) compact: bool,
-    /// Replace the run at --out
+    /// Record a document whose loss is not finite as failed, and go on; nothing of it enters any number
+    #[arg(long)]
+    pub(crate) keep_going: bool,
+    /// Replace the run at --out, and begin anew where parts of another scoring are kept
     #[arg(long)]
     pub(crate) overwrite: bool,
+    /// Score part I of N of the corpus, for `deltaloss merge`; the temperature is the whole discovery half's all the same
+    #[arg(long, value_name = "I/N", value_parser = ValueParser::new(shard))]
+    pub(crate) shard: Option<(u32, u32)>,
+    /// Take the temperature of another shard's run in place of fitting it again
+    #[arg(long, value_name = "RUN", conflicts_with = "no_calibrate")]
+    pub(crate) temperature_of: Option<PathBuf>,
+    /// Seconds of which the result is kept at least
+    #[arg(long, value_name = "S", hide = true, default_value_t = 1.0, value_parser = ValueParser::new(seconds))]
+    pub(crate) part_seconds: f64,
     #[command(flatten)]
     pub(crate) window: WindowChoice,
     #[command(flatten)]
@@ -192,6 +206,22 @@ pub(crate) enum SolutionChoice {
     First,
     /// Every one
     All,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Merge {
+    /// All shards of one run, in any order
+    #[arg(value_name = "SHARD", required = true)]
+    pub(crate) shards: Vec<PathBuf>,
+    /// The run to write
+    #[arg(long, value_name = "RUN")]
+    pub(crate) out: PathBuf,
+    /// Write losses and entropies only, as `score --compact`
+    #[arg(long)]
+    pub(crate) compact: bool,
+    /// Replace the run at --out
+    #[arg(long)]
+    pub(crate) overwrite: bool,
 }
 
 #[derive(Debug, Args)]
@@ -286,6 +316,21 @@ pub(crate) struct TrainTokenizer {
 
 fn positive() -> RangedU64ValueParser<u64> {
     RangedU64ValueParser::new().range(1..=u64::from(u32::MAX))
+}
+
+fn shard(text: &str) -> Result<(u32, u32), String> {
+    let parsed = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+    match parsed {
+        Some((index, of)) if (1..=of).contains(&index) => Ok((index, of)),
+        _ => Err("not I/N with I from 1 to N, as in 2/8".into()),
+    }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.0..=1e6).contains(&seconds) => Ok(seconds),
+        _ => Err("not a number of seconds".into()),
+    }
 }
 
 fn label(text: &str) -> Result<(String, String), String> {

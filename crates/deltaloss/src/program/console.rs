@@ -28,8 +28,13 @@ impl Console {
                 complain("stopping after this step …");
                 return;
             }
-            abandon_staged_folders();
-            complain("interrupted; nothing was written");
+            match abandon_staged_folders().first() {
+                None => complain("interrupted; nothing was written"),
+                Some(kept) => complain(&format!(
+                    "interrupted; what was scored is kept in {}, and the same command goes on from there",
+                    kept.display()
+                )),
+            }
             std::process::exit(130);
         });
         Console { shows: !quiet && std::io::stderr().is_terminal(), quiet }
@@ -86,6 +91,10 @@ impl ScoringBar {
             }
             Progress::CalibrationStarted { tokens } => self.start("calibrating", tokens),
             Progress::Started { tokens } => self.start("scoring", tokens),
+            Progress::Restored { tokens, .. } => {
+                self.bar.inc(tokens);
+                self.bar.reset_eta();
+            }
             Progress::Calibrated { tokens } | Progress::Scored { tokens } => self.bar.inc(tokens),
         }
         true

@@ -9,6 +9,7 @@ pub(crate) mod experiment;
 pub(crate) mod failure;
 pub(crate) mod gguf;
 pub(crate) mod inspect;
+pub(crate) mod merging;
 pub(crate) mod scoring;
 pub(crate) mod tokenize;
 pub(crate) mod train_tokenizer;

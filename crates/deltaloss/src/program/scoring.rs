@@ -1,11 +1,14 @@
 //! `deltaloss score`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use deltaloss::corpus::{Corpus, CorpusOptions, CorpusSource, Solutions};
 use deltaloss::lm::Scorer;
-use deltaloss::records::{RunInfo, TokenForm};
-use deltaloss::{GgufOptions, ScoreOptions, WindowMode, is_gguf, open_gguf, open_scorer, score_to_folder};
+use deltaloss::records::{Run, RunInfo, TokenForm};
+use deltaloss::{
+    GgufOptions, Progress, ScoreOptions, WindowMode, is_gguf, open_gguf, open_scorer, score_in_parts,
+};
 
 use super::arguments::{GgufChoice, Mode, Score, SolutionChoice, WeightForm, WindowChoice};
 use super::console::Console;
@@ -18,21 +21,54 @@ pub(crate) fn run(call: &Score, console: &Console) -> Result<(), Failure> {
     let options = ScoreOptions {
         skip_unusable: call.skip_unusable,
         calibrate: !call.no_calibrate,
+        keep_going: call.keep_going,
+        shard: call.shard,
+        temperature_of: call.temperature_of.as_deref().map(temperature_of).transpose()?,
         ..options(&call.window, scorer.context())?
     };
     let bar = console.bar(&scorer.model().name);
     let form = if call.compact { TokenForm::Compact } else { TokenForm::Full };
+    if call.compact && call.shard.is_some() {
+        let problem = "--compact goes with `deltaloss merge`: shards keep everything until they are one run";
+        return Err(Failure::Misuse(problem.into()));
+    }
     let to = (call.out.as_path(), form);
-    let run = score_to_folder(scorer.as_mut(), &corpus, &options, to, call.overwrite, &mut |progress| {
-        bar.hear(progress)
-    })?;
+    let least = Duration::from_secs_f64(call.part_seconds);
+    let mut goes_on = false;
+    let run =
+        score_in_parts(scorer.as_mut(), &corpus, &options, to, (call.overwrite, least), &mut |progress| {
+            if matches!(progress, Progress::Restored { .. }) && !goes_on {
+                goes_on = true;
+                console.note("going on from what was scored before");
+            }
+            bar.hear(progress)
+        });
     drop(bar);
+    let run = run.map_err(Failure::from).inspect_err(|_| {
+        let kept = PathBuf::from(format!("{}.scoring", call.out.display()));
+        if kept.exists() && !call.out.exists() {
+            console.note(&format!("note: what was scored until then is in {}", kept.display()));
+        }
+    })?;
     console.note(&summary(&run));
+    if let Some(failure) = run.failures.first() {
+        console.note(&format!(
+            "note: {} document(s) FAILED and have no numbers, first `{}`: the loss of its token {} is not finite",
+            run.failures.len(),
+            failure.name,
+            failure.position
+        ));
+    }
     if let Some(line) = calibration(&run) {
         console.note(&line);
     }
     console.note(&format!("run: {}", call.out.display()));
     Ok(())
+}
+
+/// The run whose temperature is taken.
+fn temperature_of(run: &Path) -> Result<Box<RunInfo>, Failure> {
+    Ok(Box::new(Run::open_info(run).map_err(from_room)?))
 }
 
 /// A model that our own engine runs.

@@ -9,6 +9,8 @@ mod demonstration;
 mod experiments;
 #[cfg(feature = "llama")]
 mod gguf;
+#[cfg(unix)]
+mod resuming;
 mod scoring;
 #[cfg(unix)]
 mod signals;
