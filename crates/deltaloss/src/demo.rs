@@ -7,7 +7,7 @@ use deltaloss_lm::Progress;
 use deltaloss_stats::Comparison;
 
 use crate::error::Error;
-use crate::experiment::{Experiment, ExperimentEvent, heading, run_into};
+use crate::experiment::{Experiment, ExperimentEvent, RunOptions, heading, run_into};
 
 /// The experiment, which is part of the program.
 const EXPERIMENT: &str = include_str!("../../../experiments/demo.toml");
@@ -35,8 +35,8 @@ pub fn demo(
     progress: &mut dyn FnMut(&str, Progress) -> bool,
 ) -> Result<Comparison, Error> {
     // Replaced unasked, so it must not be somebody's own experiment.
-    let overwrite = !holds_another_experiment(out);
-    run_into(&experiment(documents)?, (out, "demonstration"), overwrite, None, &mut |event| match event {
+    let options = RunOptions { overwrite: !holds_another_experiment(out), ..RunOptions::default() };
+    run_into(&experiment(documents)?, (out, "demonstration"), &options, &mut |event| match event {
         ExperimentEvent::Scoring { model, progress: at } => progress(model, at),
         _ => true,
     })

@@ -12,6 +12,7 @@ use deltaloss_checkpoint::read_bounded;
 use deltaloss_corpus::{Corpus, CorpusOptions, CorpusSource, Solutions};
 use deltaloss_lm::{ScoreOptions, WindowMode};
 use deltaloss_records::{Basis, Role};
+use deltaloss_sources::Download;
 use deltaloss_stats::Options;
 use deltaloss_train::refuse_unknown_keys;
 use serde::Deserialize;
@@ -19,7 +20,8 @@ use serde::Deserialize;
 pub use self::cache::RunCache;
 pub(crate) use self::render::heading;
 pub(crate) use self::run::run_into;
-pub use self::run::{ExperimentEvent, run_experiment};
+pub use self::run::{ExperimentEvent, RunOptions, run_experiment};
+use crate::downloads::Downloads;
 use crate::error::Error;
 use crate::scoring::{GgufOptions, is_gguf};
 
@@ -317,8 +319,12 @@ impl Experiment {
         Ok(())
     }
 
-    /// Opens the corpus.
-    pub(crate) fn open_corpus(&self) -> Result<Corpus, Error> {
+    /// Opens the corpus, which may be downloaded first.
+    pub(crate) fn open_corpus(
+        &self,
+        downloads: Option<&Downloads>,
+        hear: &mut dyn FnMut(ExperimentEvent<'_>) -> bool,
+    ) -> Result<Corpus, Error> {
         let table = &self.corpus;
         let options = CorpusOptions {
             text_column: table.text_column.clone(),
@@ -332,7 +338,14 @@ impl Experiment {
             sample: table.sample,
             skip_unusable: table.skip_unusable,
         };
-        Ok(Corpus::open(&CorpusSource::parse(&table.source)?, options)?)
+        let source = match downloads {
+            Some(downloads) => {
+                let mut listener = |download: Download<'_>| hear(ExperimentEvent::Downloading(download));
+                downloads.corpus(&table.source, table.extensions.as_deref(), &mut listener)?
+            }
+            None => CorpusSource::parse(&table.source)?,
+        };
+        Ok(Corpus::open(&source, options)?)
     }
 
     /// How a model of a role is scored whose longest window is `longest` inputs.
@@ -417,6 +430,7 @@ impl ModelTable {
             batch: self.batch,
             widen: self.weights.map(|weights| weights == WeightsChoice::F32),
             name: None,
+            source: None,
         };
         let given = options != GgufOptions::default();
         (options, given)

@@ -29,6 +29,7 @@ mod bundled;
 mod cache_folder;
 mod compare;
 mod demo;
+mod downloads;
 mod error;
 mod experiment;
 mod oracle;
@@ -47,13 +48,15 @@ pub use deltaloss_lm as lm;
 pub use deltaloss_lm::{Progress, ScoreOptions, WindowMode};
 pub use deltaloss_records as records;
 pub use deltaloss_report as report;
+pub use deltaloss_sources as sources;
 pub use deltaloss_stats as stats;
 pub use deltaloss_train as train;
 pub use demo::{DEMO_DOCUMENTS, demo};
+pub use downloads::{DownloadListener, Downloads, ModelPlace};
 pub use error::Error;
 pub use experiment::{
     AnalysesTable, CorpusTable, Experiment, ExperimentEvent, LeadChoice, ModeChoice, ModelTable, Models,
-    RunCache, SolutionsChoice, WeightsChoice, WindowTable, run_experiment,
+    RunCache, RunOptions, SolutionsChoice, WeightsChoice, WindowTable, run_experiment,
 };
 pub use scoring::{
     GgufOptions, find_tokenizer, is_gguf, open_gguf, open_model, open_scorer, open_tokenizer, score_in_parts,

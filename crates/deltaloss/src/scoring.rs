@@ -4,13 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use deltaloss_corpus::Corpus;
-use deltaloss_kernels::Isa;
-use deltaloss_lm::{
-    LmError, ModelFiles, NativeModel, NativeScorer, Progress, ScoreOptions, Scorer, Tokenizer, score,
-};
+use deltaloss_lm::{LmError, ModelFiles, NativeScorer, Progress, ScoreOptions, Scorer, Tokenizer, score};
 use deltaloss_records::{RunInfo, RunWriter, TokenForm};
 
 use crate::bundled;
+use crate::downloads::ModelPlace;
 use crate::error::Error;
 
 /// How to run a model in GGUF form.
@@ -25,6 +23,8 @@ pub struct GgufOptions {
     pub widen: Option<bool>,
     /// The model's name in reports; its file's name by default.
     pub name: Option<String>,
+    /// Where it came from, where that is not its file.
+    pub source: Option<String>,
 }
 
 /// Reads the files of a model: `builtin:NAME` or a folder in the circuit-sparsity layout.
@@ -42,8 +42,8 @@ pub fn open_model(source: &str) -> Result<ModelFiles, Error> {
     for scheme in ["csp:", "hf:"] {
         if source.starts_with(scheme) {
             return Err(refuse(format!(
-                "this version does not download models; download the model's folder (beeg_config.json, \
-                 final_model.pt and its tokenizer) or its .gguf file and name that in place of `{scheme}…`"
+                "a model by name is to be downloaded first, with `Downloads::model`; or name its folder or .gguf file in place of \
+                 `{scheme}…`"
             )));
         }
     }
@@ -75,6 +75,9 @@ pub fn open_gguf(path: &Path, options: &GgufOptions) -> Result<Box<dyn Scorer>, 
         LlamaScorer::open(path, LlamaOptions { gpu_layers: options.gpu_layers, batch, weights })?;
     if let Some(name) = &options.name {
         scorer.rename(name);
+    }
+    if let Some(source) = &options.source {
+        scorer.set_source(source);
     }
     Ok(Box::new(scorer))
 }
@@ -134,13 +137,7 @@ pub fn open_tokenizer(source: &str) -> Result<Tokenizer, Error> {
 /// # Errors
 /// As [`open_model`] and [`open_tokenizer`]; also when the two do not belong together.
 pub fn open_scorer(model: &str, tokenizer: Option<&str>) -> Result<NativeScorer, Error> {
-    let files = open_model(model)?;
-    let native = NativeModel::load(&files, Isa::best())?;
-    let tokenizer = match tokenizer {
-        Some(source) => open_tokenizer(source)?,
-        None => find_tokenizer(&files, &native.config().tokenizer_name)?,
-    };
-    Ok(NativeScorer::new(native, tokenizer)?)
+    ModelPlace { path: model.to_owned(), tokenizer: None, names: None }.open(tokenizer)
 }
 
 /// The tokenizer that belongs to a model whose configuration names it `name`: the one in the model's folder, else the

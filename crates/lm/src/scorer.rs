@@ -215,6 +215,11 @@ impl NativeScorer {
         self.model.rename(name);
     }
 
+    /// Records that the model came from elsewhere than where its files lie.
+    pub fn set_source(&mut self, source: &str) {
+        self.model.set_source(source);
+    }
+
     /// The model.
     pub fn native_model(&self) -> &NativeModel {
         &self.model

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use deltaloss_lm::{Progress, Scorer};
 use deltaloss_records::{FolderKind, Role, Run, RunInfo, StagedFolder, TokenForm};
+use deltaloss_sources::Download;
 use deltaloss_stats::Comparison;
 
 use super::cache::{Content, RunCache};
@@ -13,9 +14,10 @@ use super::render::Used;
 use super::{Experiment, ModelTable, refuse, table_name};
 use crate::bundled::ORACLE;
 use crate::compare::{CompareOptions, write_comparison};
+use crate::downloads::{Downloads, ModelPlace};
 use crate::error::Error;
 use crate::oracle::write_oracle_run;
-use crate::scoring::{is_gguf, open_gguf, open_scorer, score_to_folder};
+use crate::scoring::{GgufOptions, is_gguf, open_gguf, score_to_folder};
 
 /// The copy of the experiment beside its results.
 const COPY: &str = "experiment.toml";
@@ -54,49 +56,71 @@ pub enum ExperimentEvent<'a> {
         /// Its name.
         model: &'a str,
     },
+    /// A file is being downloaded.
+    Downloading(Download<'a>),
+    /// A model in GGUF form is about to be opened, which a caller may first try in a process that may end.
+    OpeningGguf(&'a Path),
     /// The runs are being compared.
     Comparing,
 }
 
+/// How to run an experiment.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// Replace an experiment that is there.
+    pub overwrite: bool,
+    /// Where runs are kept; nowhere by default.
+    pub cache: Option<RunCache>,
+    /// Where models and data sets by name come from; without, only what is on this machine can be named.
+    pub downloads: Option<Downloads>,
+}
+
 /// Runs an experiment into `out`, which appears when it is complete: a comparison, its runs in `runs/`, and the experiment with
-/// every default written out in `experiment.toml`. Runs are kept in `cache` and taken from there. `hear` returns whether to
+/// every default written out in `experiment.toml`. Runs are kept in the cache and taken from there. `hear` returns whether to
 /// go on.
 ///
 /// # Errors
-/// `out` is taken (and `overwrite` is off, or it is no experiment), something that the experiment names cannot be
+/// `out` is taken (and is not to be replaced, or is no experiment), something that the experiment names cannot be
 /// opened, scored or compared, or `hear` wanted to stop; then nothing is left behind but runs in the cache.
 pub fn run_experiment(
     experiment: &Experiment,
     out: &Path,
-    overwrite: bool,
-    cache: Option<&RunCache>,
+    options: &RunOptions,
     hear: &mut dyn FnMut(ExperimentEvent<'_>) -> bool,
 ) -> Result<Comparison, Error> {
-    run_into(experiment, (out, EXPERIMENT.name), overwrite, cache, hear)
+    run_into(experiment, (out, EXPERIMENT.name), options, hear)
 }
 
 /// As [`run_experiment`]; `kind` is what the folder is called in messages.
 pub(crate) fn run_into(
     experiment: &Experiment,
     (out, kind): (&Path, &'static str),
-    overwrite: bool,
-    cache: Option<&RunCache>,
+    run: &RunOptions,
     hear: &mut dyn FnMut(ExperimentEvent<'_>) -> bool,
 ) -> Result<Comparison, Error> {
-    let folder = StagedFolder::new(out, FolderKind { name: kind, ..EXPERIMENT }, overwrite)?;
+    let folder = StagedFolder::new(out, FolderKind { name: kind, ..EXPERIMENT }, run.overwrite)?;
     for (role, model) in experiment.cast() {
         look_up(role, model)?;
     }
-    let corpus = experiment.open_corpus()?;
+    let mut places = Vec::new();
+    for (_, model) in experiment.cast() {
+        places.push(find(model, run.downloads.as_ref(), hear)?);
+    }
+    let corpus = experiment.open_corpus(run.downloads.as_ref(), hear)?;
+    let cache = run.cache.as_ref();
     let content = cache.map(|_| Content::of(&corpus)).transpose()?;
     let mut stage =
         Stage { folder: folder.path(), names: BTreeSet::new(), runs: Vec::new(), used: Vec::new() };
-    for (role, model) in experiment.cast() {
-        if let Some(run) = &model.run {
-            stage.take_run(role, model, run)?;
-            continue;
-        }
-        let mut scorer = open(model)?;
+    for ((role, model), place) in experiment.cast().into_iter().zip(places) {
+        let place = match (&model.run, place) {
+            (Some(run), _) => {
+                stage.take_run(role, model, run)?;
+                continue;
+            }
+            (None, Some(place)) => place,
+            (None, None) => continue,
+        };
+        let mut scorer = open(model, &place, hear)?;
         let options = experiment.score_options(role, model, scorer.context());
         let (name, run) = stage.place(&scorer.model().name, role);
         let to = (run.as_path(), if model.is_compact(role) { TokenForm::Compact } else { TokenForm::Full });
@@ -199,16 +223,50 @@ fn look_up(role: Role, model: &ModelTable) -> Result<(), Error> {
         return Err(place(format!("source = \"{source}\": there is no such model folder or file")));
     }
     let (_, has_options) = model.gguf_options();
-    if has_options && !is_gguf(source) {
+    if has_options && !is_gguf(source) && !source.starts_with("hf:") {
         return Err(place("gpu_layers, batch and weights go with a .gguf model only".into()));
     }
     Ok(())
 }
 
-fn open(model: &ModelTable) -> Result<Box<dyn Scorer>, Error> {
-    let source = model.source.as_deref().unwrap_or_default();
-    if is_gguf(source) {
-        return open_gguf(Path::new(source), &model.gguf_options().0);
+/// Has a model on this machine; nothing for one whose run is there already.
+fn find(
+    model: &ModelTable,
+    downloads: Option<&Downloads>,
+    hear: &mut dyn FnMut(ExperimentEvent<'_>) -> bool,
+) -> Result<Option<ModelPlace>, Error> {
+    let Some(source) = &model.source else { return Ok(None) };
+    match downloads {
+        Some(downloads) => {
+            let mut listener = |download: Download<'_>| hear(ExperimentEvent::Downloading(download));
+            Ok(Some(downloads.model(source, &mut listener)?))
+        }
+        None => Ok(Some(ModelPlace { path: source.clone(), tokenizer: None, names: None })),
     }
-    Ok(Box::new(open_scorer(source, model.tokenizer.as_deref())?))
+}
+
+fn open(
+    model: &ModelTable,
+    place: &ModelPlace,
+    hear: &mut dyn FnMut(ExperimentEvent<'_>) -> bool,
+) -> Result<Box<dyn Scorer>, Error> {
+    let (options, has_options) = model.gguf_options();
+    if is_gguf(&place.path) {
+        let path = Path::new(&place.path);
+        if model.tokenizer.is_some() {
+            return Err(refuse(
+                &place.path,
+                "a .gguf model has its own tokenizer; leave tokenizer out".into(),
+            ));
+        }
+        if !hear(ExperimentEvent::OpeningGguf(path)) {
+            return Err(deltaloss_lm::LmError::Interrupted.into());
+        }
+        let (name, source) = place.names.clone().unzip();
+        return open_gguf(path, &GgufOptions { name, source, ..options });
+    }
+    if has_options {
+        return Err(refuse(&place.path, "gpu_layers, batch and weights go with a .gguf model only".into()));
+    }
+    Ok(Box::new(place.open(model.tokenizer.as_deref())?))
 }

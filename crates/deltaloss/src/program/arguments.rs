@@ -14,6 +14,9 @@ pub(crate) struct Arguments {
     /// Show no progress and no notes
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
+    /// Download nothing: of csp: and hf: names, use what is in the cache (DELTALOSS_CACHE, else the user's own)
+    #[arg(long, global = true)]
+    pub(crate) offline: bool,
     /// Threads to use [default: one a core]; the numbers do not depend on it
     #[arg(long, global = true, value_name = "N", value_parser = RangedU64ValueParser::<u64>::new().range(1..=1024))]
     pub(crate) threads: Option<u64>,
@@ -79,10 +82,10 @@ pub(crate) struct RunExperiment {
 
 #[derive(Debug, Args)]
 pub(crate) struct Score {
-    /// A folder in the circuit-sparsity layout, builtin:NAME, or a .gguf file
+    /// A folder in the circuit-sparsity layout, csp:NAME (a released model), hf:ORG/REPO[@REVISION][:FILE], builtin:NAME, or a .gguf file
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: String,
-    /// What to score: builtin:python-stdlib, a folder or file of source code, JSON Lines, Parquet
+    /// What to score: builtin:python-stdlib, a folder or file of source code, JSON Lines, Parquet, hf:ORG/REPO[@REVISION][:FILE]
     #[arg(long, value_name = "CORPUS")]
     pub(crate) corpus: String,
     /// The run to write

@@ -1,34 +1,30 @@
 //! `deltaloss run`.
 
-use std::path::Path;
 use std::time::Instant;
 
 use deltaloss::report::{terminal_summary, window_difference};
-use deltaloss::{Experiment, ExperimentEvent, RunCache, cache_folder, is_gguf, run_experiment};
+use deltaloss::{Downloads, Experiment, ExperimentEvent, RunCache, RunOptions, cache_folder, run_experiment};
 
 use super::arguments::RunExperiment;
 use super::comparing::WIDTH;
-use super::console::{Console, ScoringBar};
+use super::console::{Console, DownloadBar, ScoringBar};
 use super::failure::{Failure, say};
 use super::gguf::try_out;
 
-pub(crate) fn run(call: &RunExperiment, console: &Console) -> Result<(), Failure> {
+pub(crate) fn run(call: &RunExperiment, offline: bool, console: &Console) -> Result<(), Failure> {
     let started = Instant::now();
     let experiment = Experiment::open(&call.experiment)?;
     let out = call.out.clone().unwrap_or_else(|| experiment.output());
     let cache = if call.no_cache { None } else { Some(RunCache::new(cache_folder()?.join("runs"))) };
-    if cfg!(feature = "llama") {
-        for (_, model) in experiment.cast() {
-            match &model.source {
-                Some(source) if is_gguf(source) && Path::new(source).is_file() => try_out(Path::new(source))?,
-                _ => {}
-            }
-        }
+    let downloads = Some(Downloads::new(offline));
+    let options = RunOptions { overwrite: call.overwrite, cache, downloads };
+    let mut bars = Bars { console, current: None, downloads: console.downloads(), gave_up: None };
+    let outcome = run_experiment(&experiment, &out, &options, &mut |event| bars.hear(event));
+    if let Some(failure) = bars.gave_up.take() {
+        return Err(failure);
     }
-    let mut bars = Bars { console, current: None };
-    let comparison =
-        run_experiment(&experiment, &out, call.overwrite, cache.as_ref(), &mut |event| bars.hear(event))?;
     drop(bars);
+    let comparison = outcome?;
     if let Some(difference) = window_difference(&comparison) {
         console.note(&format!("note: {difference}; what the models see before a token differs with it"));
     }
@@ -45,6 +41,9 @@ pub(crate) fn run(call: &RunExperiment, console: &Console) -> Result<(), Failure
 struct Bars<'a> {
     console: &'a Console,
     current: Option<(String, ScoringBar)>,
+    downloads: DownloadBar,
+    /// Why a model cannot be opened, where a child found out.
+    gave_up: Option<Failure>,
 }
 
 impl Bars<'_> {
@@ -60,6 +59,11 @@ impl Bars<'_> {
                 self.current = None;
                 self.console.note(&format!("{model}: scored before, its run is taken from the cache"));
                 true
+            }
+            ExperimentEvent::Downloading(download) => self.downloads.hear(download),
+            ExperimentEvent::OpeningGguf(path) if cfg!(feature = "llama") => {
+                self.gave_up = try_out(path).err();
+                self.gave_up.is_none()
             }
             _ => {
                 self.current = None;

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use deltaloss::corpus::{Corpus, CorpusOptions, CorpusSource, Solutions};
+use deltaloss::corpus::{Corpus, CorpusOptions, Solutions};
 use deltaloss::lm::Scorer;
 use deltaloss::records::{Run, RunInfo, TokenForm};
 use deltaloss::{
-    GgufOptions, Progress, ScoreOptions, WindowMode, is_gguf, open_gguf, open_scorer, score_in_parts,
+    Downloads, GgufOptions, ModelPlace, Progress, ScoreOptions, WindowMode, is_gguf, open_gguf,
+    score_in_parts,
 };
 
 use super::arguments::{GgufChoice, Mode, Score, SolutionChoice, WeightForm, WindowChoice};
@@ -15,9 +16,14 @@ use super::console::Console;
 use super::failure::{Failure, from_room};
 use super::gguf::try_out;
 
-pub(crate) fn run(call: &Score, console: &Console) -> Result<(), Failure> {
-    let corpus = open_corpus(call)?;
-    let mut scorer = if is_gguf(&call.model) { gguf(call)? } else { native(call, console)? };
+pub(crate) fn run(call: &Score, offline: bool, console: &Console) -> Result<(), Failure> {
+    if call.compact && call.shard.is_some() {
+        let problem = "--compact goes with `deltaloss merge`: shards keep everything until they are one run";
+        return Err(Failure::Misuse(problem.into()));
+    }
+    let corpus = open_corpus(call, offline, console)?;
+    let place = find_model(&call.model, offline, console)?;
+    let mut scorer = if is_gguf(&place.path) { gguf(call, &place)? } else { native(call, &place, console)? };
     let options = ScoreOptions {
         skip_unusable: call.skip_unusable,
         calibrate: !call.no_calibrate,
@@ -28,10 +34,6 @@ pub(crate) fn run(call: &Score, console: &Console) -> Result<(), Failure> {
     };
     let bar = console.bar(&scorer.model().name);
     let form = if call.compact { TokenForm::Compact } else { TokenForm::Full };
-    if call.compact && call.shard.is_some() {
-        let problem = "--compact goes with `deltaloss merge`: shards keep everything until they are one run";
-        return Err(Failure::Misuse(problem.into()));
-    }
     let to = (call.out.as_path(), form);
     let least = Duration::from_secs_f64(call.part_seconds);
     let mut goes_on = false;
@@ -72,13 +74,13 @@ fn temperature_of(run: &Path) -> Result<Box<RunInfo>, Failure> {
 }
 
 /// A model that our own engine runs.
-fn native(call: &Score, console: &Console) -> Result<Box<dyn Scorer>, Failure> {
+fn native(call: &Score, place: &ModelPlace, console: &Console) -> Result<Box<dyn Scorer>, Failure> {
     let GgufChoice { gpu_layers, batch, weights } = &call.gguf;
     if gpu_layers.is_some() || batch.is_some() || weights.is_some() {
         let problem = "--gpu-layers, --batch and --weights go with a .gguf model only";
         return Err(Failure::Misuse(problem.into()));
     }
-    let mut scorer = open_scorer(&call.model, call.tokenizer.as_deref())?;
+    let mut scorer = place.open(call.tokenizer.as_deref())?;
     if let Some(name) = &call.name {
         scorer.rename(name);
     }
@@ -97,7 +99,7 @@ fn native(call: &Score, console: &Console) -> Result<Box<dyn Scorer>, Failure> {
 }
 
 /// A model that llama.cpp runs.
-fn gguf(call: &Score) -> Result<Box<dyn Scorer>, Failure> {
+fn gguf(call: &Score, place: &ModelPlace) -> Result<Box<dyn Scorer>, Failure> {
     if call.tokenizer.is_some() {
         return Err(Failure::Misuse("a .gguf model has its own tokenizer; leave --tokenizer out".into()));
     }
@@ -105,16 +107,23 @@ fn gguf(call: &Score) -> Result<Box<dyn Scorer>, Failure> {
         gpu_layers: call.gguf.gpu_layers,
         batch: call.gguf.batch.map(|batch| batch as usize),
         widen: call.gguf.weights.map(|form| form == WeightForm::F32),
-        name: call.name.clone(),
+        name: call.name.clone().or_else(|| place.names.as_ref().map(|(name, _)| name.clone())),
+        source: place.names.as_ref().map(|(_, source)| source.clone()),
     };
-    let path = Path::new(&call.model);
+    let path = Path::new(&place.path);
     if cfg!(feature = "llama") {
         try_out(path)?;
     }
     Ok(open_gguf(path, &options)?)
 }
 
-fn open_corpus(call: &Score) -> Result<Corpus, Failure> {
+/// A model on this machine, downloaded if it is named so.
+pub(crate) fn find_model(source: &str, offline: bool, console: &Console) -> Result<ModelPlace, Failure> {
+    let mut bar = console.downloads();
+    Ok(Downloads::new(offline).model(source, &mut |download| bar.hear(download))?)
+}
+
+fn open_corpus(call: &Score, offline: bool, console: &Console) -> Result<Corpus, Failure> {
     let choice = &call.corpus_options;
     let options = CorpusOptions {
         text_column: choice.text_column.clone(),
@@ -128,7 +137,10 @@ fn open_corpus(call: &Score) -> Result<Corpus, Failure> {
         sample: choice.sample,
         skip_unusable: call.skip_unusable,
     };
-    let source = CorpusSource::parse(&call.corpus).map_err(from_room)?;
+    let mut bar = console.downloads();
+    let asked = options.extensions.as_deref();
+    let source = Downloads::new(offline).corpus(&call.corpus, asked, &mut |download| bar.hear(download))?;
+    drop(bar);
     Corpus::open(&source, options).map_err(from_room)
 }
 

@@ -6,6 +6,7 @@ mod bad_input;
 mod calibration;
 mod comparison;
 mod demonstration;
+mod downloads;
 mod experiments;
 #[cfg(feature = "llama")]
 mod gguf;
