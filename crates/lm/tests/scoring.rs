@@ -205,6 +205,31 @@ fn a_loss_that_is_not_finite_names_document_and_position() {
     }
 }
 
+/// What is promised of instruction sets: the same losses within 1e-4 nats, not the same bits; within one, the same bits for any number
+/// of threads.
+#[test]
+fn instruction_sets_agree_within_what_is_promised_and_each_with_itself() {
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/models/dense-small");
+    let files = ModelFiles::open(&model).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let text = "def f(x):\n    return [g(y) for y in x if y > 0]\n\n".repeat(20);
+    let corpus = corpus(folder.path(), &[&text, "import os\nprint(os.getcwd())\n"]);
+    let losses = |isa: Isa, threads: usize| {
+        let tokenizer = Tokenizer::open(&model.join("../../tokenizer/pycode_2k")).unwrap();
+        let mut scorer = NativeScorer::new(NativeModel::load(&files, isa).unwrap(), tokenizer).unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let options = ScoreOptions { calibrate: false, ..ScoreOptions::default() };
+        pool.install(|| run(&mut scorer, &corpus, &options).unwrap().1.tokens.scores)
+    };
+    let best = losses(Isa::best(), 1);
+    for isa in Isa::available() {
+        let one = losses(isa, 1);
+        assert_eq!(one, losses(isa, 3), "{isa}");
+        let worst = one.loss.iter().zip(&best.loss).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst <= 1e-4, "{isa}: {worst} nats");
+    }
+}
+
 #[test]
 fn a_document_that_fails_is_left_out_whole_where_that_is_wanted() {
     let folder = tempfile::tempdir().unwrap();

@@ -214,7 +214,8 @@ impl Store {
             (_, Some(listing)) if is_commit => return Ok(listing),
             (None, Some(listing)) => return Ok(listing),
             (None, None) => {
-                return Err(SourceError::Offline { name: format!("{repository}@{revision}"), cache: kept });
+                let name = format!("hf:{repository}@{revision}");
+                return Err(SourceError::Offline { name, cache: kept });
             }
             (Some(_), _) => {}
         }

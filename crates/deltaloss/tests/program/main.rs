@@ -11,6 +11,10 @@ mod experiments;
 #[cfg(feature = "llama")]
 mod gguf;
 #[cfg(unix)]
+mod hostile;
+#[cfg(unix)]
+mod inert;
+#[cfg(unix)]
 mod resuming;
 mod scoring;
 #[cfg(unix)]
