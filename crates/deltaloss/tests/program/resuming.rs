@@ -327,12 +327,19 @@ fn a_document_that_fails_stops_it_or_is_counted() {
         deltaloss(path, &[&call[..], &["--corpus", "builtin:python-stdlib", "--sample", "12"], more].concat())
     };
     let said = |output: Output| String::from_utf8(output.stderr).unwrap();
-    // Logits so large that in some documents, but not in all, one is no f32 any more.
-    let some_fail = (0..20).find(|step| {
-        let factor = 2e36 * 1.3f32.powi(*step);
+    // Logits so large that in some documents, but not in all, one is no f32 any more: found by halving.
+    let (mut none_fail, mut all_fail) = (1e37f32, 3e37f32);
+    let some_fail = (0..30).find(|_| {
+        let factor = (none_fail + all_fail) / 2.0;
         sharpen::sharpen("builtin:dense-small", factor, &path.join("model")).unwrap();
         let output = score("some", &["--keep-going", "--overwrite"]);
-        output.status.success() && said(output).contains("FAILED")
+        let (scored, said) = (output.status.success(), said(output));
+        match (scored, said.contains("FAILED")) {
+            (true, true) => return true,
+            (true, false) => none_fail = factor,
+            (false, _) => all_fail = factor,
+        }
+        false
     });
     assert!(some_fail.is_some(), "no factor makes some documents fail");
     let info = json(&path.join("some/run.json"));
