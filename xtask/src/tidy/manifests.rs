@@ -131,6 +131,8 @@ pub(crate) fn check(tree: &Tree) -> Vec<Problem> {
     let mut manifests = Vec::new();
     for file in tree.files().iter().filter(|file| file.name() == "Cargo.toml") {
         match (toml::from_str::<Manifest>(&file.text), toml::from_str::<Dependencies>(&file.text)) {
+            // A workspace of its own, such as `fuzz/`: none of these crates can depend on it.
+            (Ok(manifest), _) if manifest.workspace.is_some() && manifest.package.is_some() => {}
             (Ok(manifest), Ok(dependencies)) => manifests.push((file, manifest, dependencies)),
             (Err(error), _) | (_, Err(error)) => {
                 let start = error.span().map_or(0, |span| span.start);

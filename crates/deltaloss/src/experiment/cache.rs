@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use deltaloss_corpus::{Corpus, CorpusHasher, hex, text_sha256};
 use deltaloss_lm::{Progress, ScoreOptions, Scorer};
-use deltaloss_records::{Run, RunInfo, TokenForm, copy_run};
+use deltaloss_records::{RecordsError, Run, RunInfo, TokenForm, copy_run};
 use serde_json::json;
 
 use crate::error::Error;
@@ -18,6 +18,20 @@ const FORMAT: u32 = 1;
 #[derive(Clone, Debug)]
 pub struct RunCache {
     folder: PathBuf,
+}
+
+/// Another process at the same run is at the same model and corpus, not at the same output.
+fn busy(error: Error, model: &str) -> Error {
+    match error {
+        Error::Records(RecordsError::Busy { path }) => Error::Source {
+            source_name: model.to_owned(),
+            problem: format!(
+                "another process of deltaloss is scoring it on this corpus ({}); wait for it, or pass --no-cache",
+                path.display()
+            ),
+        },
+        error => error,
+    }
 }
 
 /// What a corpus holds: a hash of its texts and one of its names.
@@ -93,7 +107,8 @@ impl RunCache {
         let info = match found {
             Some(info) => info,
             None => {
-                let info = score_resumably(scorer, corpus, options, (&kept, form), true, progress)?;
+                let info = score_resumably(scorer, corpus, options, (&kept, form), true, progress)
+                    .map_err(|error| busy(error, &scorer.model().name))?;
                 if Content::of(corpus)? != *content {
                     // Under this name stands what another corpus gave.
                     let _ = std::fs::remove_dir_all(&kept);

@@ -1,6 +1,6 @@
 //! `deltaloss score`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use deltaloss::corpus::{Corpus, CorpusOptions, Solutions};
@@ -47,7 +47,9 @@ pub(crate) fn run(call: &Score, offline: bool, console: &Console) -> Result<(), 
         });
     drop(bar);
     let run = run.map_err(Failure::from).inspect_err(|_| {
-        let kept = PathBuf::from(format!("{}.scoring", call.out.display()));
+        let mut name = call.out.file_name().unwrap_or_default().to_owned();
+        name.push(".scoring");
+        let kept = call.out.with_file_name(name);
         if kept.exists() && !call.out.exists() {
             console.note(&format!("note: what was scored until then is in {}", kept.display()));
         }
@@ -192,8 +194,11 @@ pub(crate) fn calibration(run: &RunInfo) -> Option<String> {
 /// What a run came to, in one line.
 pub(crate) fn summary(run: &RunInfo) -> String {
     let totals = &run.totals;
-    let skipped =
+    let mut skipped =
         if run.corpus.skipped > 0 { format!(", {} left out", run.corpus.skipped) } else { String::new() };
+    if !run.failures.is_empty() {
+        skipped += &format!(", {} FAILED", run.failures.len());
+    }
     format!(
         "{}: mean loss {:.4} nats, mean entropy {:.4} nats, {:.4} bits per byte; {} tokens of {} documents{} in {:.1} s ({:.0} tokens/s)",
         run.model.name,

@@ -2,9 +2,6 @@
 
 use super::*;
 
-#[path = "../../../sources/tests/server/mod.rs"]
-mod server;
-
 use server::{Request, Server, cut, good, status, whole};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";

@@ -154,12 +154,12 @@ fn a_run_that_is_there_already_takes_part() {
     ];
     succeeds(folder.path(), &call);
     let text = format!(
-        "output = \"deep/out\"\n{}[models.a]\nrun = \"mine\"\n[models.b]\nsource = \"builtin:sparse\"\n",
+        "output = \"deep/out\"\n{}[models.a]\nrun = \"mine\"\n[models.b]\nsource = \"builtin:dense-small\"\n",
         corpus(4)
     );
     write(folder.path(), &text);
     run(folder.path(), &["--quiet"]);
-    assert_eq!(names(&folder.path().join("deep/out/runs")), ["sparse"]);
+    assert_eq!(names(&folder.path().join("deep/out/runs")), ["dense-small"]);
     assert!(folder.path().join("mine/run.json").exists());
     // Over other documents it does not fit, and nothing is left.
     write(folder.path(), &text.replace("sample = 4", "sample = 5").replace("deep/out", "other"));

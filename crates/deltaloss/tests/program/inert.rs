@@ -4,9 +4,6 @@ use std::process::{Command, Stdio};
 
 use super::*;
 
-#[path = "../../../sources/tests/server/mod.rs"]
-mod server;
-
 use server::{Server, whole};
 
 /// Chromium, or another browser of its kind that `CHROMIUM` names.

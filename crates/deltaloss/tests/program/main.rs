@@ -17,6 +17,10 @@ mod inert;
 #[cfg(unix)]
 mod resuming;
 mod scoring;
+#[path = "../../../sources/tests/server/mod.rs"]
+mod server;
+#[path = "../../testing/sharpen.rs"]
+mod sharpen;
 #[cfg(unix)]
 mod signals;
 mod tools;

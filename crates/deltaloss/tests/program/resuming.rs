@@ -5,9 +5,6 @@ use std::time::Duration;
 
 use super::*;
 
-#[path = "../../testing/sharpen.rs"]
-mod sharpen;
-
 const CORPUS: [&str; 4] = ["--corpus", "builtin:python-stdlib", "--sample", "24"];
 
 fn call<'a>(model: &'a str, out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
@@ -387,4 +384,43 @@ fn a_document_that_fails_stops_it_or_is_counted() {
     assert!(report.contains(&format!("model failed on {counted}")), "{counted}: {report}");
     let results = json(&path.join("out/results.json"));
     assert_eq!(results["setup"]["tokens"], info["totals"]["tokens"]);
+}
+
+#[test]
+fn an_experiment_that_was_killed_goes_on_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let text = "[corpus]\nsource = \"builtin:python-stdlib\"\nsample = 12\n[models.a]\nsource = \"builtin:sparse\"\n\
+                [models.b]\nsource = \"builtin:dense-small\"\n[analyses]\ncalibrate = false\n";
+    std::fs::write(path.join("study.toml"), text).unwrap();
+    let runs = path.join("cache/runs");
+    // Killed once something is kept: its place is not known before.
+    let mut child = Command::new(env!("CARGO_BIN_EXE_deltaloss"))
+        .current_dir(path)
+        .args(["run", "study.toml", "--threads", "1"])
+        .env("DELTALOSS_CACHE", path.join("cache"))
+        .stderr(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let scoring = loop {
+        let found = std::fs::read_dir(&runs).into_iter().flatten().map(|entry| entry.unwrap().path());
+        if let Some(scoring) = found.into_iter().find(|path| path.extension().is_some_and(|e| e == "scoring"))
+        {
+            break scoring;
+        }
+        assert!(child.try_wait().unwrap().is_none());
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    assert!(wait_for_parts(&mut child, &scoring, 1), "nothing was kept before it ended");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let kept = parts(&scoring);
+    assert!(kept > 0 && !path.join("deltaloss-study").exists());
+    succeeds(path, &["run", "study.toml"]);
+    assert!(!scoring.exists() && scoring.with_extension("").join("run.json").exists());
+    succeeds(path, &["run", "study.toml", "--no-cache", "--out", "whole"]);
+    let results = |out: &str| json(&path.join(out).join("results.json"))["all"].clone();
+    assert_eq!(results("deltaloss-study"), results("whole"));
+    assert_same_run(path, "deltaloss-study/runs/sparse", "whole/runs/sparse");
 }
