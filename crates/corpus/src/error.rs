@@ -61,8 +61,8 @@ pub enum CorpusError {
     },
     /// `hf:`, which would need a download.
     #[error(
-        "{typed}: this version cannot download data sets; download it first (for example: hf download \
-         {repository} --repo-type dataset --local-dir DATA) and give the folder it was put in"
+        "{typed}: a corpus of the hub cannot be opened before it is downloaded; give the folder it was put in (for example: hf \
+         download {repository} --repo-type dataset --local-dir DATA), or let `deltaloss::Downloads` have it"
     )]
     DownloadUnavailable {
         /// What was typed.

@@ -27,7 +27,7 @@ impl CorpusSource {
     /// `./builtin:…`.
     ///
     /// # Errors
-    /// A built-in corpus there is not, `hf:` (this version does not download), a path where nothing is, and
+    /// A built-in corpus there is not, `hf:` (nothing is downloaded here), a path where nothing is, and
     /// what is neither a regular file nor a folder.
     pub fn parse(typed: &str) -> Result<Self, CorpusError> {
         if typed.trim().is_empty() {
@@ -66,6 +66,12 @@ impl CorpusSource {
             return Err(CorpusError::NotRegular { path: path.to_owned() });
         };
         Ok(Self { typed: path.display().to_string(), location })
+    }
+
+    /// Under another name, in messages and in what is recorded: where it came from, say.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        Self { typed: name.to_owned(), ..self }
     }
 
     /// What was typed.
@@ -116,7 +122,7 @@ mod tests {
         says("builtin:nope", &["\"nope\"", "builtin:python-stdlib"]);
         says(
             "hf:codeparrot/apps",
-            &["hf:codeparrot/apps", "cannot download", "hf download codeparrot/apps", "folder"],
+            &["hf:codeparrot/apps", "before it is downloaded", "hf download codeparrot/apps", "folder"],
         );
         says("no/such/place", &["no/such/place", "no such file or folder"]);
         #[cfg(unix)]

@@ -59,6 +59,8 @@ pub struct CompareOptions {
     /// Which numbers lead in the report, and what `delta` in `joined.parquet` is of; calibrated ones need a temperature of
     /// every run.
     pub basis: Basis,
+    /// Thresholds, resamples and their seed; its basis is not looked at.
+    pub statistics: Options,
 }
 
 impl CompareOptions {
@@ -68,6 +70,7 @@ impl CompareOptions {
             runs: vec![(Role::A, a.into(), None), (Role::B, b.into(), None)],
             rules: None,
             basis: Basis::AsScored,
+            statistics: Options::default(),
         }
     }
 
@@ -115,7 +118,7 @@ pub fn write_comparison(options: &CompareOptions, folder: &Path) -> Result<Compa
         runs.push((*role, label, path.clone()));
     }
     make_labels_differ(&mut runs);
-    let statistics = Options { basis: options.basis, ..Options::default() };
+    let statistics = Options { basis: options.basis, ..options.statistics.clone() };
     let comparison = compare_in_pieces(runs, &rules, &statistics, folder)?;
     let documents = viewer::excerpts(&comparison, &ComparisonTables::open(folder)?)?;
     deltaloss_report::write_report(&comparison, &documents, folder)?;

@@ -22,6 +22,9 @@ pub enum Error {
     /// Nothing can be computed from the join.
     #[error(transparent)]
     Compare(#[from] deltaloss_stats::CompareError),
+    /// A download failed.
+    #[error(transparent)]
+    Download(#[from] deltaloss_sources::SourceError),
     /// The report cannot be written.
     #[error(transparent)]
     Report(#[from] deltaloss_report::ReportError),

@@ -26,15 +26,19 @@
 //! written where, and what each room must not know, is in `ARCHITECTURE.md`.
 
 mod bundled;
+mod cache_folder;
 mod compare;
 mod demo;
+mod downloads;
 mod error;
+mod experiment;
 mod opened;
 mod oracle;
 mod scoring;
 mod training;
 
 pub use bundled::{BUNDLED_MODELS, BUNDLED_TOKENIZER};
+pub use cache_folder::cache_folder;
 pub use compare::{CompareOptions, compare_runs, write_comparison};
 pub use deltaloss_checkpoint as checkpoint;
 pub use deltaloss_corpus as corpus;
@@ -45,13 +49,19 @@ pub use deltaloss_lm as lm;
 pub use deltaloss_lm::{Progress, ScoreOptions, WindowMode};
 pub use deltaloss_records as records;
 pub use deltaloss_report as report;
+pub use deltaloss_sources as sources;
 pub use deltaloss_stats as stats;
 pub use deltaloss_train as train;
 pub use demo::{DEMO_DOCUMENTS, demo};
+pub use downloads::{DownloadListener, Downloads, ModelPlace};
 pub use error::Error;
+pub use experiment::{
+    AnalysesTable, CorpusTable, Experiment, ExperimentEvent, LeadChoice, ModeChoice, ModelTable, Models,
+    RunCache, RunOptions, SolutionsChoice, WeightsChoice, WindowTable, run_experiment,
+};
 pub use opened::OpenComparison;
 pub use scoring::{
-    GgufOptions, find_tokenizer, is_gguf, open_gguf, open_model, open_scorer, open_tokenizer,
-    score_to_folder, try_gguf,
+    GgufOptions, find_tokenizer, is_gguf, open_gguf, open_model, open_scorer, open_tokenizer, score_in_parts,
+    score_resumably, score_to_folder, try_gguf,
 };
 pub use training::{train_model, train_tokenizer};

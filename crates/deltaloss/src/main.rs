@@ -12,20 +12,23 @@ use clap::Parser;
 
 use crate::program::arguments::{Arguments, Command};
 use crate::program::{
-    check, comparing, demonstration, failure, gguf, inspect, scoring, showing, tokenize, train_tokenizer,
-    training, viewing,
+    check, comparing, demonstration, experiment, failure, gguf, inspect, merging, scoring, showing, tokenize,
+    train_tokenizer, training, viewing,
 };
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let offline = arguments.offline;
     let outcome = program::set_up(&arguments).and_then(|console| match &arguments.command {
         Command::Demo(call) => demonstration::run(call, &console, arguments.color.colours()),
-        Command::Score(call) => scoring::run(call, &console),
+        Command::Run(call) => experiment::run(call, offline, &console, arguments.color.colours()),
+        Command::Score(call) => scoring::run(call, offline, &console),
+        Command::Merge(call) => merging::run(call, &console),
         Command::Compare(call) => comparing::run(call, &console, arguments.color.colours()),
         Command::Show(call) => showing::run(call, arguments.color.colours()),
         Command::View(call) => viewing::run(call, &console),
-        Command::Inspect(call) => inspect::run(call),
-        Command::Check(call) => check::run(call),
+        Command::Inspect(call) => inspect::run(call, offline, &console),
+        Command::Check(call) => check::run(call, offline, &console),
         Command::Tokenize(call) => tokenize::run(call),
         Command::Train(call) => training::run(call, &console),
         Command::TrainTokenizer(call) => train_tokenizer::run(call, &console),

@@ -1,15 +1,14 @@
 //! From what a user names to a scorer, and from a scorer to a run on disk.
 
 use std::path::Path;
+use std::time::Duration;
 
 use deltaloss_corpus::Corpus;
-use deltaloss_kernels::Isa;
-use deltaloss_lm::{
-    LmError, ModelFiles, NativeModel, NativeScorer, Progress, ScoreOptions, Scorer, Tokenizer, score,
-};
+use deltaloss_lm::{LmError, ModelFiles, NativeScorer, Progress, ScoreOptions, Scorer, Tokenizer, score};
 use deltaloss_records::{RunInfo, RunWriter, TokenForm};
 
 use crate::bundled;
+use crate::downloads::ModelPlace;
 use crate::error::Error;
 
 /// How to run a model in GGUF form.
@@ -24,6 +23,8 @@ pub struct GgufOptions {
     pub widen: Option<bool>,
     /// The model's name in reports; its file's name by default.
     pub name: Option<String>,
+    /// Where it came from, where that is not its file.
+    pub source: Option<String>,
 }
 
 /// Reads the files of a model: `builtin:NAME` or a folder in the circuit-sparsity layout.
@@ -41,8 +42,8 @@ pub fn open_model(source: &str) -> Result<ModelFiles, Error> {
     for scheme in ["csp:", "hf:"] {
         if source.starts_with(scheme) {
             return Err(refuse(format!(
-                "this version does not download models; download the model's folder (beeg_config.json, \
-                 final_model.pt and its tokenizer) or its .gguf file and name that in place of `{scheme}…`"
+                "a model by name is to be downloaded first, with `Downloads::model`; or name its folder or .gguf file in place of \
+                 `{scheme}…`"
             )));
         }
     }
@@ -74,6 +75,9 @@ pub fn open_gguf(path: &Path, options: &GgufOptions) -> Result<Box<dyn Scorer>, 
         LlamaScorer::open(path, LlamaOptions { gpu_layers: options.gpu_layers, batch, weights })?;
     if let Some(name) = &options.name {
         scorer.rename(name);
+    }
+    if let Some(source) = &options.source {
+        scorer.set_source(source);
     }
     Ok(Box::new(scorer))
 }
@@ -133,13 +137,7 @@ pub fn open_tokenizer(source: &str) -> Result<Tokenizer, Error> {
 /// # Errors
 /// As [`open_model`] and [`open_tokenizer`]; also when the two do not belong together.
 pub fn open_scorer(model: &str, tokenizer: Option<&str>) -> Result<NativeScorer, Error> {
-    let files = open_model(model)?;
-    let native = NativeModel::load(&files, Isa::best())?;
-    let tokenizer = match tokenizer {
-        Some(source) => open_tokenizer(source)?,
-        None => find_tokenizer(&files, &native.config().tokenizer_name)?,
-    };
-    Ok(NativeScorer::new(native, tokenizer)?)
+    ModelPlace { path: model.to_owned(), tokenizer: None, names: None }.open(tokenizer)
 }
 
 /// The tokenizer that belongs to a model whose configuration names it `name`: the one in the model's folder, else the
@@ -180,6 +178,44 @@ pub fn score_to_folder(
     progress: &mut dyn FnMut(Progress) -> bool,
 ) -> Result<RunInfo, Error> {
     let mut writer = RunWriter::create(out, overwrite)?.with_form(form);
+    let run = score(scorer, corpus, options, &mut writer, progress)?;
+    writer.finish(&run)?;
+    Ok(run)
+}
+
+/// As [`score_to_folder`], for long scorings: what is finished is kept in `OUT.scoring`, once a second or whenever 1 % more time was
+/// spent, and the same call goes on from there after the process was killed. The result is the same byte for byte, but for times.
+/// With `overwrite`, what is kept of another scoring is removed.
+///
+/// # Errors
+/// As [`score_to_folder`]; another process works on `out`; what is kept there belongs to another scoring.
+pub fn score_resumably(
+    scorer: &mut dyn Scorer,
+    corpus: &Corpus,
+    options: &ScoreOptions,
+    (out, form): (&Path, TokenForm),
+    overwrite: bool,
+    progress: &mut dyn FnMut(Progress) -> bool,
+) -> Result<RunInfo, Error> {
+    score_in_parts(scorer, corpus, options, (out, form), (overwrite, PART), progress)
+}
+
+/// The least time of which the result is kept.
+const PART: Duration = Duration::from_secs(1);
+
+/// As [`score_resumably`], with the least time of which the result is kept.
+///
+/// # Errors
+/// As [`score_resumably`].
+pub fn score_in_parts(
+    scorer: &mut dyn Scorer,
+    corpus: &Corpus,
+    options: &ScoreOptions,
+    (out, form): (&Path, TokenForm),
+    (overwrite, least): (bool, Duration),
+    progress: &mut dyn FnMut(Progress) -> bool,
+) -> Result<RunInfo, Error> {
+    let mut writer = RunWriter::resumable(out, overwrite, least)?.with_form(form);
     let run = score(scorer, corpus, options, &mut writer, progress)?;
     writer.finish(&run)?;
     Ok(run)

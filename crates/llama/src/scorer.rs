@@ -137,6 +137,11 @@ impl LlamaScorer {
         name.clone_into(&mut self.info.name);
     }
 
+    /// Records that the model came from elsewhere than where its file lies.
+    pub fn set_source(&mut self, source: &str) {
+        source.clone_into(&mut self.info.source);
+    }
+
     fn on_gpu(&self) -> bool {
         self.options.gpu_layers.is_some_and(|layers| layers > 0)
     }

@@ -171,7 +171,7 @@ pub enum LmError {
     },
     /// A NaN or an infinity came out of the model.
     #[error(
-        "{model}: the loss of token {position} of document `{document}` is not finite: a NaN or an infinity in its logits. The weights may be damaged, or too large for f32"
+        "{model}: the loss of token {position} of document `{document}` is not finite: a NaN or an infinity in its logits. The weights may be damaged, or too large for f32. --keep-going leaves such documents out and counts them"
     )]
     NonFiniteLoss {
         /// The model.
@@ -179,6 +179,18 @@ pub enum LmError {
         /// The document.
         document: String,
         /// The token's index in the document.
+        position: u32,
+    },
+    /// Every document failed.
+    #[error(
+        "{model}: no document could be scored: the loss of every one is not finite somewhere, first that of token {position} of document `{document}`. The weights may be damaged, or too large for f32"
+    )]
+    AllFailed {
+        /// The model.
+        model: String,
+        /// The first document.
+        document: String,
+        /// The token's index in it.
         position: u32,
     },
     /// The listener to the progress wanted to stop.

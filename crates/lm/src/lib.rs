@@ -20,7 +20,8 @@ pub use linear::SPARSE_BELOW;
 pub use model::{ModelFiles, NativeModel};
 pub use score::{Progress, ScoreOptions, score};
 pub use scorer::{
-    LossSums, NativeScorer, NonFinite, Rows, ScoreFailure, Scorer, Window, loss_sums_of_rows, scores_of_rows,
+    LossSums, NUMBERS, NativeScorer, NonFinite, Rows, ScoreFailure, Scorer, Window, loss_sums_of_rows,
+    scores_of_rows,
 };
 pub use tokenizer::{Token, Tokenizer, TokenizerPair, train_tokenizer};
 pub use window::{WindowMode, WindowSpan, windows};

@@ -171,6 +171,10 @@ impl NativeModel {
         name.clone_into(&mut self.info.name);
     }
 
+    pub(crate) fn set_source(&mut self, source: &str) {
+        source.clone_into(&mut self.info.source);
+    }
+
     /// The configuration.
     pub fn config(&self) -> &Config {
         self.network.config()

@@ -7,18 +7,21 @@
 //! pushes each to the sink.
 
 mod calibrate;
+mod failures;
 mod groups;
 mod plan;
 mod temperature;
 
 use std::time::Instant;
 
-use deltaloss_corpus::{Corpus, CorpusHasher, Document, hex, text_sha256};
+use deltaloss_corpus::{Corpus, CorpusHasher, Document, hex};
 use deltaloss_records::{
-    CalibrationHalf, CorpusInfo, DocumentRecord, RUN_SCHEMA, RunInfo, RunningTotals, Sink, Split,
-    TokenRecord, TokenScore, Totals,
+    CorpusInfo, DocumentRecord, Failure, HalfSums, RUN_SCHEMA, Restored, RunInfo, RunningTotals, ShardInfo,
+    Sink, Split, TokenRecord, TokenScore,
 };
 
+use self::calibrate::Calibration;
+use self::failures::Failures;
 use self::groups::{Cut, Groups, for_each_window};
 use self::plan::{Plan, Survey};
 use crate::error::LmError;
@@ -39,6 +42,13 @@ pub struct ScoreOptions {
     pub skip_unusable: bool,
     /// Fit the run's temperature on the discovery half first, and record every token at it too.
     pub calibrate: bool,
+    /// In place of fitting one: the temperature of a run that was scored in the same way.
+    pub temperature_of: Option<Box<RunInfo>>,
+    /// Record a document whose loss is not finite as failed, and go on, instead of stopping.
+    pub keep_going: bool,
+    /// Score one of so many parts of the corpus: (which, from 1; of how many). The temperature is still the whole
+    /// discovery half's.
+    pub shard: Option<(u32, u32)>,
 }
 
 impl Default for ScoreOptions {
@@ -49,6 +59,9 @@ impl Default for ScoreOptions {
             beginning_of_text: None,
             skip_unusable: false,
             calibrate: true,
+            temperature_of: None,
+            keep_going: false,
+            shard: None,
         }
     }
 }
@@ -76,6 +89,13 @@ pub enum Progress {
         /// Tokens that will be predicted.
         tokens: u64,
     },
+    /// So much of it was scored before, and is kept.
+    Restored {
+        /// Documents.
+        documents: u32,
+        /// Tokens.
+        tokens: u64,
+    },
     /// This many more tokens were predicted.
     Scored {
         /// Tokens since the last call.
@@ -83,7 +103,8 @@ pub enum Progress {
     },
 }
 
-/// Scores a corpus into a sink and returns what `run.json` records. `progress` returns whether to go on.
+/// Scores a corpus into a sink and returns what `run.json` records. `progress` returns whether to go on. What the sink has kept of an
+/// earlier scoring by the same plan is not scored again.
 ///
 /// # Errors
 /// The corpus is empty, unreadable or holds documents from which nothing can be predicted; a document is too
@@ -96,8 +117,17 @@ pub fn score(
     progress: &mut dyn FnMut(Progress) -> bool,
 ) -> Result<RunInfo, LmError> {
     let plan = Plan::new(scorer, options)?;
-    let survey = Survey::new(scorer, corpus, &plan, progress)?;
-    let fitted = calibrate::fit(scorer, corpus, &plan, survey.discovery, options.calibrate, progress)?;
+    let survey = Survey::new(scorer, corpus, &plan, options.shard, progress)?;
+    if let Some(run) = &options.temperature_of {
+        check_same_scoring(run, scorer, &plan, &survey)?;
+    }
+    let resumed = sink.begin(&plan.identity(scorer, options, &survey))?;
+    let mut failures = Failures::new(options.keep_going);
+    let fitted = match resumed.fitted {
+        Some(fitted) => Calibration::take_up(fitted, &mut failures),
+        None => calibrate::fit(scorer, corpus, &plan, survey.discovery, options, &mut failures, progress)?,
+    };
+    sink.fitted(&fitted.keep(&failures))?;
     go_on(progress, Progress::Started { tokens: survey.predicted })?;
     let started = Instant::now();
     let mut pass = Pass {
@@ -105,30 +135,46 @@ pub fn score(
         beta: fitted.beta,
         sink,
         progress,
+        failures,
+        failed: Vec::new(),
+        restoring: resumed.documents > 0,
         totals: RunningTotals::default(),
         discovery: HalfSums::default(),
         confirmation: HalfSums::default(),
         documents: 0,
         hash: CorpusHasher::new(),
     };
-    for group in Groups::new(corpus)? {
+    for group in Groups::of_slice(corpus, survey.slice.as_ref())? {
         pass.score_group(scorer, group?)?;
     }
-    let elapsed_seconds = started.elapsed().as_secs_f64();
-    if pass.hash.finish() != survey.sha256 {
+    let elapsed_seconds = resumed.elapsed_seconds + started.elapsed().as_secs_f64();
+    if !survey.is_of(&pass.hash) {
         return Err(LmError::CorpusChanged { corpus: corpus.name().to_owned() });
     }
+    if let (0, Some(failure)) = (pass.totals.totals().tokens, pass.failed.first()) {
+        // Nothing is left to be averaged.
+        return Err(failures::error(&plan.model, &failure.name, failure.position, options.keep_going));
+    }
     let totals = pass.totals.totals();
+    let sha256 = hex(&pass.hash.clone().finish());
     Ok(RunInfo {
         schema: RUN_SCHEMA.to_owned(),
         model: scorer.model().clone(),
         tokenizer: scorer.tokenizer().clone(),
         corpus: CorpusInfo {
             name: corpus.name().to_owned(),
-            sha256: hex(&survey.sha256),
+            sha256,
             documents: u64::from(pass.documents),
             skipped: survey.skipped,
         },
+        shard: survey.slice.as_ref().map(|slice| ShardInfo {
+            index: slice.index,
+            of: slice.of,
+            first_document: slice.documents.start,
+            corpus_documents: survey.documents,
+            corpus_sha256: hex(&survey.sha256),
+        }),
+        failures: pass.failed,
         window: plan.describe(),
         temperature: fitted.beta.map(|beta| 1.0 / f64::from(beta)),
         calibration: Some(fitted.describe(pass.discovery.means(), pass.confirmation.means())),
@@ -139,45 +185,32 @@ pub fn score(
     })
 }
 
+/// A temperature belongs to a model, its discovery half and its windows: another run's stands in only where these are the same.
+fn check_same_scoring(
+    run: &RunInfo,
+    scorer: &dyn Scorer,
+    plan: &Plan,
+    survey: &Survey,
+) -> Result<(), LmError> {
+    let corpus = run.shard.as_ref().map_or(&run.corpus.sha256, |shard| &shard.corpus_sha256);
+    let same = [
+        ("model", run.model.sha256 == scorer.model().sha256),
+        ("tokenizer", run.tokenizer.sha256 == scorer.tokenizer().sha256),
+        ("corpus", *corpus == hex(&survey.sha256)),
+        ("windows", run.window == plan.describe()),
+    ];
+    match same.iter().find(|(_, same)| !same) {
+        None => Ok(()),
+        Some((what, _)) => Err(LmError::Window(format!(
+            "the run of {} has other {what} than what is scored here, so its temperature cannot be taken",
+            run.model.name
+        ))),
+    }
+}
+
 /// Tells how far it has come; an error where the listener wants to stop.
 fn go_on(progress: &mut dyn FnMut(Progress) -> bool, event: Progress) -> Result<(), LmError> {
     if progress(event) { Ok(()) } else { Err(LmError::Interrupted) }
-}
-
-/// Sums over the predicted tokens of one half of the documents, in corpus order.
-#[derive(Default)]
-struct HalfSums {
-    documents: u64,
-    plain: RunningTotals,
-    /// Loss and entropy at the run's temperature.
-    calibrated: Option<[f64; 2]>,
-}
-
-impl HalfSums {
-    fn add(&mut self, records: &[TokenRecord]) {
-        self.documents += 1;
-        for record in records {
-            self.plain.add(record);
-            if let Some(calibrated) = record.score.calibrated {
-                let [loss, entropy] = self.calibrated.get_or_insert_default();
-                *loss += f64::from(calibrated.loss_nats);
-                *entropy += f64::from(calibrated.entropy_nats);
-            }
-        }
-    }
-
-    fn means(&self) -> CalibrationHalf {
-        let Totals { tokens, mean_loss_nats, mean_entropy_nats, .. } = self.plain.totals();
-        let calibrated = self.calibrated.map(|sums| sums.map(|sum| sum / tokens as f64));
-        CalibrationHalf {
-            documents: self.documents,
-            tokens,
-            mean_loss_nats,
-            mean_entropy_nats,
-            mean_loss_calibrated_nats: calibrated.map(|[loss, _]| loss),
-            mean_entropy_calibrated_nats: calibrated.map(|[_, entropy]| entropy),
-        }
-    }
 }
 
 /// The last pass.
@@ -187,6 +220,10 @@ struct Pass<'a> {
     beta: Option<f32>,
     sink: &'a mut dyn Sink,
     progress: &'a mut dyn FnMut(Progress) -> bool,
+    failures: Failures,
+    failed: Vec<Failure>,
+    /// Whether the sink may have the next document already.
+    restoring: bool,
     totals: RunningTotals,
     discovery: HalfSums,
     confirmation: HalfSums,
@@ -196,31 +233,85 @@ struct Pass<'a> {
 
 impl Pass<'_> {
     fn score_group(&mut self, scorer: &mut dyn Scorer, group: Vec<Document>) -> Result<(), LmError> {
-        let cuts = Cut::group(scorer, self.plan, group)?;
-        let mut scores: Vec<Vec<TokenScore>> = vec![Vec::new(); cuts.len()];
+        let mut cuts = Cut::group(scorer, self.plan, group)?;
+        cuts.drain(..self.restore(&cuts)?);
+        let mut failures = std::mem::take(&mut self.failures);
         let (plan, beta) = (self.plan, self.beta);
+        // Scores come in the order of documents: those of the one at `next`.
+        let (mut next, mut scores) = (0, Vec::<TokenScore>::new());
         for_each_window(
             plan,
             &cuts,
+            &mut failures,
             |windows| {
                 let scored = scorer.score(windows, beta)?;
                 check_scores(&plan.model, windows, &scored, beta.is_some()).map_err(ScoreFailure::Engine)?;
                 Ok(scored)
             },
-            |index, list| {
-                scores[index].extend_from_slice(&list);
+            |index, list, failures| {
+                while next < index {
+                    self.push(&cuts[next], &std::mem::take(&mut scores), failures)?;
+                    next += 1;
+                }
+                scores.extend_from_slice(&list);
                 go_on(self.progress, Progress::Scored { tokens: list.len() as u64 })
             },
         )?;
-        for (cut, scores) in cuts.into_iter().zip(scores) {
-            self.push(cut, &scores)?;
+        for cut in &cuts[next..] {
+            self.push(cut, &std::mem::take(&mut scores), &failures)?;
         }
+        self.failures = failures;
         Ok(())
     }
 
-    /// Hands a document and its records to the sink.
-    fn push(&mut self, cut: Cut, scores: &[TokenScore]) -> Result<(), LmError> {
+    /// Takes what the sink has of these documents, and answers how many it had.
+    fn restore(&mut self, cuts: &[Cut]) -> Result<usize, LmError> {
+        let (mut documents, mut tokens) = (0, 0);
+        for cut in cuts {
+            let kept = if self.restoring { self.sink.restore(self.documents)? } else { None };
+            let Some(Restored { tokens: records, failure }) = kept else {
+                self.restoring = false;
+                break;
+            };
+            if let Some(failure) = failure {
+                self.failures.note(cut.sha256, failure.position);
+            } else if !self.fits(cut, &records) {
+                return Err(LmError::CorpusChanged { corpus: cut.document.name.clone() });
+            }
+            let scores: Vec<TokenScore> = records.iter().map(|record| record.score).collect();
+            let failures = std::mem::take(&mut self.failures);
+            self.push(cut, &scores, &failures)?;
+            self.failures = failures;
+            documents += 1;
+            tokens += scores.len() as u64;
+        }
+        if documents > 0 {
+            go_on(self.progress, Progress::Restored { documents: documents as u32, tokens })?;
+        }
+        Ok(documents)
+    }
+
+    /// Whether the records are of this document's tokens.
+    fn fits(&self, cut: &Cut, records: &[TokenRecord]) -> bool {
         let first = 1 - self.plan.front();
+        records.len() == self.plan.predicted(cut.tokens.len())
+            && records.iter().zip(cut.tokens.iter().zip(0u32..).skip(first)).all(
+                |(record, (token, position))| {
+                    (record.position, record.token) == (position, token.id)
+                        && record.score.calibrated.is_some() == self.beta.is_some()
+                },
+            )
+    }
+
+    /// Hands a document and its records to the sink; without records if it failed.
+    fn push(&mut self, cut: &Cut, scores: &[TokenScore], failures: &Failures) -> Result<(), LmError> {
+        let first = 1 - self.plan.front();
+        let failure = failures.position(&cut.sha256).map(|position| Failure {
+            document: self.documents,
+            name: cut.document.name.clone(),
+            position,
+        });
+        let scores = if failure.is_some() { &[] } else { scores };
         let records: Vec<TokenRecord> = scores
             .iter()
             .enumerate()
@@ -238,16 +329,21 @@ impl Pass<'_> {
             .collect();
         self.hash.update(&cut.document.text);
         records.iter().for_each(|record| self.totals.add(record));
-        let split = Split::of(&text_sha256(&cut.document.text));
-        match split {
-            Split::Discovery => self.discovery.add(&records),
-            Split::Confirmation => self.confirmation.add(&records),
+        let split = Split::of(&cut.sha256);
+        if let Some(failure) = &failure {
+            self.sink.failed(failure)?;
+        } else {
+            match split {
+                Split::Discovery => self.discovery.add(&records),
+                Split::Confirmation => self.confirmation.add(&records),
+            }
         }
+        self.failed.extend(failure);
         let record = DocumentRecord {
             document: self.documents,
             split,
-            name: cut.document.name,
-            text: cut.document.text,
+            name: cut.document.name.clone(),
+            text: cut.document.text.clone(),
             tokens: cut.tokens.len() as u32,
             scored: records.len() as u32,
             truncated: first + records.len() < cut.tokens.len(),

@@ -61,6 +61,12 @@ pub trait Scorer {
     /// What computes the numbers.
     fn engine(&self) -> EngineInfo;
 
+    /// The version of the numbers: another one where the same engine on the same instruction set could give other bits. Runs
+    /// that are kept, and parts of runs, are used again only where it is the same.
+    fn numbers(&self) -> String {
+        self.engine().version
+    }
+
     /// The tokenizer's provenance.
     fn tokenizer(&self) -> &TokenizerInfo;
 
@@ -176,6 +182,10 @@ fn token_score((row, calibrated): (&LossRow, Option<&TemperedRow>)) -> TokenScor
     }
 }
 
+/// The version of the native engine's numbers ([`Scorer::numbers`]): to be raised with every change after which a score may have
+/// other bits.
+pub const NUMBERS: u32 = 2;
+
 /// The native engine as a [`Scorer`]: windows are spread over rayon's threads, each computed on one.
 #[derive(Debug)]
 pub struct NativeScorer {
@@ -205,6 +215,11 @@ impl NativeScorer {
         self.model.rename(name);
     }
 
+    /// Records that the model came from elsewhere than where its files lie.
+    pub fn set_source(&mut self, source: &str) {
+        self.model.set_source(source);
+    }
+
     /// The model.
     pub fn native_model(&self) -> &NativeModel {
         &self.model
@@ -231,6 +246,10 @@ impl Scorer for NativeScorer {
             instruction_set: self.model.isa().to_string(),
             threads: rayon::current_num_threads() as u32,
         }
+    }
+
+    fn numbers(&self) -> String {
+        format!("deltaloss-native/{NUMBERS}")
     }
 
     fn tokenizer(&self) -> &TokenizerInfo {

@@ -89,6 +89,10 @@ impl Scorer for Spy {
     }
 }
 
+fn corpus_of(folder: &Path, texts: &[&str]) -> Corpus {
+    corpus(folder, texts)
+}
+
 fn corpus(folder: &Path, texts: &[&str]) -> Corpus {
     for (i, text) in texts.iter().enumerate() {
         std::fs::write(folder.join(format!("{i}.py")), text).unwrap();
@@ -198,6 +202,88 @@ fn a_loss_that_is_not_finite_names_document_and_position() {
             ScoreOptions { mode, beginning_of_text: Some(beginning_of_text), ..ScoreOptions::default() };
         let message = run(&mut spy, &corpus, &options).unwrap_err().to_string();
         assert!(message.contains("token 7 of document `1.py` is not finite"), "{message}");
+    }
+}
+
+/// What is promised of instruction sets: the same losses within 1e-4 nats, not the same bits; within one, the same bits for any number
+/// of threads.
+#[test]
+fn instruction_sets_agree_within_what_is_promised_and_each_with_itself() {
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/models/dense-small");
+    let files = ModelFiles::open(&model).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let text = "def f(x):\n    return [g(y) for y in x if y > 0]\n\n".repeat(20);
+    let corpus = corpus(folder.path(), &[&text, "import os\nprint(os.getcwd())\n"]);
+    let losses = |isa: Isa, threads: usize| {
+        let tokenizer = Tokenizer::open(&model.join("../../tokenizer/pycode_2k")).unwrap();
+        let mut scorer = NativeScorer::new(NativeModel::load(&files, isa).unwrap(), tokenizer).unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let options = ScoreOptions { calibrate: false, ..ScoreOptions::default() };
+        pool.install(|| run(&mut scorer, &corpus, &options).unwrap().1.tokens.scores)
+    };
+    let best = losses(Isa::best(), 1);
+    for isa in Isa::available() {
+        let one = losses(isa, 1);
+        assert_eq!(one, losses(isa, 3), "{isa}");
+        let worst = one.loss.iter().zip(&best.loss).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst <= 1e-4, "{isa}: {worst} nats");
+    }
+}
+
+#[test]
+fn a_document_that_fails_is_left_out_whole_where_that_is_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    // The second fails in its second window, the fourth has the same text, the fifth fails in its first.
+    let corpus = corpus(folder.path(), &["abc", "abcdefg!h", "hij", "abcdefg!h", "!!", "klmnop"]);
+    let mut spy = Spy { poison: Some(b'!'), ..Spy::new(3) };
+    let options = ScoreOptions { keep_going: true, ..ScoreOptions::default() };
+    let (info, sink) = run(&mut spy, &corpus, &options).unwrap();
+    let failed: Vec<_> = info.failures.iter().map(|f| (f.document, f.name.as_str(), f.position)).collect();
+    assert_eq!(failed, [(1, "1.py", 7), (3, "3.py", 7), (4, "4.py", 1)]);
+    let documents: Vec<_> = sink.documents.iter().map(|d| (d.tokens, d.scored)).collect();
+    assert_eq!(documents, [(3, 2), (9, 0), (3, 2), (9, 0), (2, 0), (6, 5)]);
+    // What is left is what the others alone would give.
+    let alone = tempfile::tempdir().unwrap();
+    let others = corpus_of(alone.path(), &["abc", "hij", "klmnop"]);
+    let (expected, of_others) = run(&mut Spy::new(3), &others, &ScoreOptions::default()).unwrap();
+    assert_eq!(info.totals, expected.totals);
+    assert_eq!(sink.tokens.scores, of_others.tokens.scores);
+    assert_eq!(info.calibration.unwrap().discovery, expected.calibration.unwrap().discovery);
+    assert_eq!(info.corpus.documents, 6);
+
+    let nothing = tempfile::tempdir().unwrap();
+    let message = run(&mut spy, &corpus_of(nothing.path(), &["a!", "b!"]), &options).unwrap_err().to_string();
+    assert!(
+        message.contains("no document could be scored") && message.contains("token 1 of document `0.py`"),
+        "{message}"
+    );
+}
+
+#[test]
+fn shards_have_every_document_once() {
+    let folder = tempfile::tempdir().unwrap();
+    // The empty one and the single letter are left out before documents are counted.
+    let texts = ["abcdefgh", "", "ab", "cd", "x", "efghij", "kl", "mnop"];
+    let corpus = corpus(folder.path(), &texts);
+    let whole = ScoreOptions { skip_unusable: true, ..ScoreOptions::default() };
+    let (info, all) = run(&mut Spy::new(3), &corpus, &whole).unwrap();
+    assert_eq!(info.shard, None);
+    for of in 1..=9 {
+        let (mut documents, mut loss) = (Vec::new(), Vec::new());
+        for index in 1..=of {
+            let options = ScoreOptions { shard: Some((index, of)), ..whole.clone() };
+            let (part, sink) = run(&mut Spy::new(3), &corpus, &options).unwrap();
+            let shard = part.shard.unwrap();
+            assert_eq!((shard.index, shard.of, shard.corpus_documents), (index, of, 6));
+            assert_eq!(shard.corpus_sha256, info.corpus.sha256);
+            assert_eq!(shard.first_document as usize, documents.len(), "{index}/{of}");
+            assert_eq!(part.corpus.documents as usize, sink.documents.len());
+            documents.extend(sink.documents.into_iter().map(|document| document.text));
+            loss.extend(sink.tokens.scores.loss);
+        }
+        let expected: Vec<_> = all.documents.iter().map(|document| document.text.clone()).collect();
+        assert_eq!(documents, expected, "{of} shards");
+        assert_eq!(loss, all.tokens.scores.loss, "{of} shards");
     }
 }
 

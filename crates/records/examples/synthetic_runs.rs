@@ -95,6 +95,8 @@ fn info(name: &str, documents: u64, totals: Totals) -> RunInfo {
         },
         tokenizer: TokenizerInfo { name: text("made up"), sha256: text("none"), size: u64::from(VOCABULARY) },
         corpus: CorpusInfo { name: text("made up"), sha256: text("none"), documents, skipped: 0 },
+        shard: None,
+        failures: Vec::new(),
         window: WindowInfo { context: 256, mode: text("chunk"), stride: None, beginning_of_text: None },
         temperature: None,
         calibration: None,

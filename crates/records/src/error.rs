@@ -22,6 +22,34 @@ pub enum RecordsError {
         /// The folder.
         path: PathBuf,
     },
+    /// Another process works on the same output.
+    #[error("{path} is being written by another process of deltaloss; wait for it, or choose another --out", path = .path.display())]
+    Busy {
+        /// The output folder.
+        path: PathBuf,
+    },
+    /// There are finished parts of a scoring by another plan.
+    #[error("{path} holds finished parts of a scoring that cannot be gone on with: {difference}. Remove that folder, choose another --out, or pass --overwrite to start again", path = .path.display())]
+    OtherScoring {
+        /// The folder of the parts.
+        path: PathBuf,
+        /// In what the plans differ.
+        difference: String,
+    },
+    /// A finished part is not what was written.
+    #[error("{path}: {problem}. The part is damaged: remove the folder that it lies in, and score again", path = .path.display())]
+    DamagedPart {
+        /// The part.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Shards that do not make up one run.
+    #[error("the shards do not make up one run: {problem}")]
+    Shards {
+        /// What is missing or differs.
+        problem: String,
+    },
     /// The output folder is there, was to be replaced, and is something else.
     #[error("{path} exists and is not replaced, for it does not look like a {kind} of deltaloss: {difference}. Choose another --out or remove it yourself", path = .path.display())]
     NotOurs {

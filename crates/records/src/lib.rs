@@ -10,6 +10,10 @@ mod error;
 mod join;
 mod joined;
 mod joined_table;
+mod locked;
+mod merge;
+mod parts;
+mod plan;
 mod read;
 mod reader;
 mod record;
@@ -33,12 +37,14 @@ pub use joined::{
     Basis, CalibratedLosses, Guesses, Joined, JoinedDocument, JoinedModel, JoinedOracle, OwnTokens, Role,
 };
 pub use joined_table::{ColumnPiece, JoinedColumns, JoinedWriter};
+pub use merge::merge_shards;
+pub use plan::{FailedText, Fitted, Restored, Resumed, ScoringPlan};
 pub use read::Run;
 pub use record::{CalibratedScore, DocumentRecord, Split, TokenRecord, TokenScore};
 pub use run_info::{
-    CalibrationHalf, CalibrationInfo, CorpusInfo, EngineInfo, ModelInfo, RUN_SCHEMA, RunInfo, RunningTotals,
-    TokenizerInfo, Totals, WindowInfo,
+    CalibrationHalf, CalibrationInfo, CorpusInfo, EngineInfo, Failure, HalfSums, ModelInfo, RUN_SCHEMA,
+    RunInfo, RunningTotals, ShardInfo, TokenizerInfo, Totals, WindowInfo,
 };
 pub use staged::{FolderKind, StagedFolder, abandon_staged_folders};
 pub use table::{CalibratedColumns, ScoreColumns, TokenColumns};
-pub use write::{MemorySink, RunWriter, Sink, TokenForm, write_documents};
+pub use write::{MemorySink, RunWriter, Sink, TokenForm, copy_run, write_documents};

@@ -18,6 +18,12 @@ pub struct RunInfo {
     pub tokenizer: TokenizerInfo,
     /// What was scored.
     pub corpus: CorpusInfo,
+    /// Which part of the corpus this is, of a run that is to be merged with others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardInfo>,
+    /// Documents that could not be scored: they are in the table of documents, with no token.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<Failure>,
     /// How documents were cut into windows.
     pub window: WindowInfo,
     /// The temperature fitted on the discovery half, where it was: by it the logits are divided in the columns
@@ -85,6 +91,32 @@ pub struct CorpusInfo {
     pub skipped: u64,
 }
 
+/// A part of a corpus: documents that follow each other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardInfo {
+    /// Which one, from 1.
+    pub index: u32,
+    /// Of how many.
+    pub of: u32,
+    /// The index in the whole corpus of its first document.
+    pub first_document: u32,
+    /// Documents of the whole corpus.
+    pub corpus_documents: u64,
+    /// SHA-256 over the whole corpus's texts, hexadecimal.
+    pub corpus_sha256: String,
+}
+
+/// A document whose loss came out as a NaN or an infinity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Its row in `documents.parquet`.
+    pub document: u32,
+    /// Its name.
+    pub name: String,
+    /// Index of the token whose loss is not finite, in its token sequence.
+    pub position: u32,
+}
+
 /// How documents were cut into windows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WindowInfo {
@@ -99,7 +131,7 @@ pub struct WindowInfo {
 }
 
 /// The provenance of a run's temperature, or of its absence.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CalibrationInfo {
     /// Why no temperature was fitted, where none was.
     pub none_because: Option<String>,
@@ -132,6 +164,44 @@ pub struct CalibrationHalf {
     pub mean_loss_calibrated_nats: Option<f64>,
     /// Their mean entropy at the temperature, nats.
     pub mean_entropy_calibrated_nats: Option<f64>,
+}
+
+/// Sums over the predicted tokens of one half of the documents, in corpus order.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct HalfSums {
+    documents: u64,
+    plain: RunningTotals,
+    /// Loss and entropy at the run's temperature.
+    calibrated: Option<[f64; 2]>,
+}
+
+impl HalfSums {
+    /// Adds a document's predicted tokens.
+    pub fn add(&mut self, records: &[TokenRecord]) {
+        self.documents += 1;
+        for record in records {
+            self.plain.add(record);
+            if let Some(calibrated) = record.score.calibrated {
+                let [loss, entropy] = self.calibrated.get_or_insert_default();
+                *loss += f64::from(calibrated.loss_nats);
+                *entropy += f64::from(calibrated.entropy_nats);
+            }
+        }
+    }
+
+    /// What the documents so far come to.
+    pub fn means(&self) -> CalibrationHalf {
+        let Totals { tokens, mean_loss_nats, mean_entropy_nats, .. } = self.plain.totals();
+        let calibrated = self.calibrated.map(|sums| sums.map(|sum| sum / tokens as f64));
+        CalibrationHalf {
+            documents: self.documents,
+            tokens,
+            mean_loss_nats,
+            mean_entropy_nats,
+            mean_loss_calibrated_nats: calibrated.map(|[loss, _]| loss),
+            mean_entropy_calibrated_nats: calibrated.map(|[_, entropy]| entropy),
+        }
+    }
 }
 
 /// What computed the numbers.

@@ -81,10 +81,12 @@ pub struct StagedFolder {
     made: Vec<PathBuf>,
 }
 
-/// A staging folder that exists now, and the parents that were made for it, outermost first.
-struct Live {
-    staging: PathBuf,
-    made: Vec<PathBuf>,
+/// A folder of unfinished work that exists now, and the parents that were made for it, outermost first.
+pub(crate) struct Live {
+    pub(crate) folder: PathBuf,
+    pub(crate) made: Vec<PathBuf>,
+    /// Whether it holds what a later scoring goes on from.
+    pub(crate) kept: bool,
 }
 
 /// For [`abandon_staged_folders`].
@@ -95,23 +97,41 @@ fn live() -> MutexGuard<'static, Vec<Live>> {
     LIVE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Removes every folder that is being staged, for a program that is about to exit on a signal. A folder that is just
-/// being moved to its place is waited for.
-pub fn abandon_staged_folders() {
+/// Takes note of a folder for [`abandon_staged_folders`].
+pub(crate) fn remember(folder: Live) {
+    live().push(folder);
+}
+
+/// Takes a folder out of the list.
+pub(crate) fn forget(folder: &Path) {
+    live().retain(|live| live.folder != folder);
+}
+
+/// Removes every folder that is being staged, for a program that is about to exit on a signal, but for those from which a
+/// later scoring goes on: the answer is these. A folder that is just being moved to its place is waited for.
+pub fn abandon_staged_folders() -> Vec<PathBuf> {
+    let mut kept = Vec::new();
     // The innermost first, should one lie in another.
-    for folder in live().drain(..).rev() {
+    let mut all = live();
+    all.sort_by_key(|live| live.folder.components().count());
+    for live in all.drain(..).rev() {
+        if live.kept {
+            kept.push(live.folder);
+            continue;
+        }
         // A thread may still be writing there; a few rounds catch what it leaves.
         for _ in 0..5 {
-            if fs::remove_dir_all(&folder.staging).is_ok() {
+            if fs::remove_dir_all(&live.folder).is_ok() {
                 break;
             }
         }
-        remove_empty(&folder.made);
+        remove_empty(&live.made);
     }
+    kept
 }
 
 /// Removes folders, innermost first, up to one that is not empty.
-fn remove_empty(made: &[PathBuf]) {
+pub(crate) fn remove_empty(made: &[PathBuf]) {
     for folder in made.iter().rev() {
         // Not empty, or gone: then it is not ours to remove.
         if fs::remove_dir(folder).is_err() {
@@ -128,8 +148,23 @@ impl StagedFolder {
     /// The destination is taken or could not be replaced later, or its parent cannot be written.
     pub fn new(destination: &Path, kind: FolderKind, overwrite: bool) -> Result<Self, RecordsError> {
         let destination = resolve(destination)?;
-        check_free(&destination, kind, overwrite)?;
         let parent = destination.parent().unwrap_or(Path::new("/")).to_owned();
+        Self::within(parent, destination, kind, overwrite)
+    }
+
+    /// How the names of staging folders end.
+    pub(crate) const SUFFIX: &str = ".partial";
+    /// How the names of folders end that are being replaced.
+    pub(crate) const REPLACED: &str = ".replaced";
+
+    /// As [`StagedFolder::new`], of a destination that is resolved, staged in a folder on the same file system.
+    pub(crate) fn within(
+        parent: PathBuf,
+        destination: PathBuf,
+        kind: FolderKind,
+        overwrite: bool,
+    ) -> Result<Self, RecordsError> {
+        check_free(&destination, kind, overwrite)?;
         let mut made: Vec<PathBuf> =
             parent.ancestors().take_while(|ancestor| !ancestor.exists()).map(Path::to_owned).collect();
         made.reverse();
@@ -137,10 +172,10 @@ impl StagedFolder {
         let name = destination.file_name().unwrap_or_default().to_string_lossy();
         let staging = tempfile::Builder::new()
             .prefix(&format!(".{name}."))
-            .suffix(".partial")
+            .suffix(Self::SUFFIX)
             .tempdir_in(&parent)
             .map_err(RecordsError::io(&parent, "make a folder in it"))?;
-        live().push(Live { staging: staging.path().to_owned(), made: made.clone() });
+        remember(Live { folder: staging.path().to_owned(), made: made.clone(), kept: false });
         Ok(StagedFolder { staging: Some(staging), destination, kind, overwrite, made })
     }
 
@@ -158,7 +193,7 @@ impl StagedFolder {
         let Some(staging) = self.staging.take() else { return Ok(()) };
         // Held while moving, so that a signal's handler waits.
         let mut live = live();
-        live.retain(|folder| folder.staging != staging.path());
+        live.retain(|live| live.folder != staging.path());
         let staging = staging.keep();
         self.move_into_place(&staging).map_err(|error| RecordsError::Kept {
             problem: error.to_string(),
@@ -197,14 +232,14 @@ impl StagedFolder {
 impl Drop for StagedFolder {
     fn drop(&mut self) {
         let Some(staging) = self.staging.take() else { return };
-        live().retain(|folder| folder.staging != staging.path());
+        forget(staging.path());
         drop(staging);
         remove_empty(&self.made);
     }
 }
 
 /// The folder that `destination` really names: absolute, links followed, no trailing dots.
-fn resolve(destination: &Path) -> Result<PathBuf, RecordsError> {
+pub(crate) fn resolve(destination: &Path) -> Result<PathBuf, RecordsError> {
     let unusable =
         |problem: &str| RecordsError::Unusable { path: destination.to_owned(), problem: problem.to_owned() };
     if fs::symlink_metadata(destination).is_ok() {

@@ -31,6 +31,8 @@ fn info(tokenizer: &str) -> RunInfo {
         },
         tokenizer: TokenizerInfo { name: tokenizer.into(), sha256: tokenizer.into(), size: 9 },
         corpus: CorpusInfo { name: "c".into(), sha256: "11".into(), documents: 1, skipped: 0 },
+        shard: None,
+        failures: Vec::new(),
         window: WindowInfo { context: 8, mode: "chunk".into(), stride: None, beginning_of_text: None },
         temperature: None,
         calibration: None,

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_array::{ArrayRef, BooleanArray, RecordBatch, StringArray, UInt32Array};
 use arrow_schema::{ArrowError, Schema};
@@ -13,9 +14,12 @@ use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 
 use crate::error::RecordsError;
+use crate::parts::Parts;
+use crate::plan::{Fitted, Restored, Resumed, ScoringPlan};
+use crate::read::token_files;
 use crate::record::{CalibratedScore, DocumentRecord, TokenRecord, TokenScore};
-use crate::run_info::RunInfo;
-use crate::staged::{FolderKind, StagedFolder};
+use crate::run_info::{Failure, RunInfo};
+use crate::staged::{FolderKind, StagedFolder, resolve};
 use crate::table::{CALIBRATED, TokenColumns, document_schema, token_schema};
 
 /// Rows buffered before they are encoded, and rows of a row group: small enough that a reader can pick out a few
@@ -34,6 +38,39 @@ pub trait Sink {
     /// # Errors
     /// Whatever keeps the sink from taking them.
     fn document(&mut self, document: &DocumentRecord, tokens: &[TokenRecord]) -> Result<(), RecordsError>;
+
+    /// Hears what the scoring depends on before anything is scored; answers what is kept of an earlier one.
+    ///
+    /// # Errors
+    /// What is kept cannot be read, or belongs to another scoring.
+    fn begin(&mut self, _plan: &ScoringPlan) -> Result<Resumed, RecordsError> {
+        Ok(Resumed::default())
+    }
+
+    /// Hears the run's temperature, or why it has none, before the first document.
+    ///
+    /// # Errors
+    /// It cannot be kept.
+    fn fitted(&mut self, _fitted: &Fitted) -> Result<(), RecordsError> {
+        Ok(())
+    }
+
+    /// What is kept of a document of this index. They are asked for in order, until the first that is not there; each is then received
+    /// like any other.
+    ///
+    /// # Errors
+    /// What is kept cannot be read.
+    fn restore(&mut self, _document: u32) -> Result<Option<Restored>, RecordsError> {
+        Ok(None)
+    }
+
+    /// Hears that the next document failed; it is then received without tokens.
+    ///
+    /// # Errors
+    /// Whatever keeps the sink from taking note.
+    fn failed(&mut self, _failure: &Failure) -> Result<(), RecordsError> {
+        Ok(())
+    }
 }
 
 /// A [`Sink`] that keeps everything in memory.
@@ -128,6 +165,10 @@ fn in_half_precision(score: TokenScore) -> TokenScore {
 #[derive(Debug)]
 pub struct RunWriter {
     folder: StagedFolder,
+    /// What is finished, for a scoring that goes on after a kill. Below the staged folder, which may lie in it.
+    parts: Option<Parts>,
+    /// That of the next document.
+    failure: Option<Failure>,
     /// Opened with the first rows, which say whether there are calibrated columns.
     tokens: Option<Table>,
     form: TokenForm,
@@ -143,11 +184,28 @@ impl RunWriter {
     /// # Errors
     /// The destination is taken, or cannot be written.
     pub fn create(destination: &Path, overwrite: bool) -> Result<Self, RecordsError> {
-        let folder = StagedFolder::new(destination, FolderKind::RUN, overwrite)?;
+        Self::of(StagedFolder::new(destination, FolderKind::RUN, overwrite)?, None)
+    }
+
+    /// As [`RunWriter::create`], of a run that can be gone on with after a kill: what is scored is kept in `DESTINATION.scoring` as well,
+    /// in parts of `least` or 1 % of the time spent, whichever is more. With `overwrite`, parts of another scoring are removed.
+    ///
+    /// # Errors
+    /// The destination is taken, another process works on it, or it cannot be written.
+    pub fn resumable(destination: &Path, overwrite: bool, least: Duration) -> Result<Self, RecordsError> {
+        let destination = resolve(destination)?;
+        let parts = Parts::open(&destination, overwrite, least)?;
+        let within = parts.path().to_owned();
+        Self::of(StagedFolder::within(within, destination, FolderKind::RUN, overwrite)?, Some(parts))
+    }
+
+    fn of(folder: StagedFolder, parts: Option<Parts>) -> Result<Self, RecordsError> {
         let documents =
             Table::create(folder.path().join("documents.parquet"), document_schema(), TokenForm::Full)?;
         Ok(RunWriter {
             folder,
+            parts,
+            failure: None,
             tokens: None,
             form: TokenForm::Full,
             token_buffer: TokenColumns::default(),
@@ -208,17 +266,38 @@ impl RunWriter {
             tokens.close()?;
         }
         self.documents.close()?;
-        let path = self.folder.path().join("run.json");
-        let mut json = serde_json::to_string_pretty(run)
-            .map_err(|error| RecordsError::Json { path: path.clone(), message: error.to_string() })?;
-        json.push('\n');
-        std::fs::write(&path, json).map_err(RecordsError::io(&path, "write it"))?;
-        self.folder.commit()
+        write_info(self.folder.path(), run)?;
+        if let Some(parts) = &self.parts {
+            parts.mark_finished();
+        }
+        self.folder.commit()?;
+        self.parts.map_or(Ok(()), Parts::remove)
     }
 }
 
 impl Sink for RunWriter {
+    fn begin(&mut self, plan: &ScoringPlan) -> Result<Resumed, RecordsError> {
+        self.parts.as_mut().map_or(Ok(Resumed::default()), |parts| parts.begin(plan))
+    }
+
+    fn fitted(&mut self, fitted: &Fitted) -> Result<(), RecordsError> {
+        self.parts.as_mut().map_or(Ok(()), |parts| parts.fitted(fitted))
+    }
+
+    fn restore(&mut self, document: u32) -> Result<Option<Restored>, RecordsError> {
+        self.parts.as_mut().map_or(Ok(None), |parts| parts.restore(document))
+    }
+
+    fn failed(&mut self, failure: &Failure) -> Result<(), RecordsError> {
+        self.failure = Some(failure.clone());
+        Ok(())
+    }
+
     fn document(&mut self, document: &DocumentRecord, tokens: &[TokenRecord]) -> Result<(), RecordsError> {
+        let failure = self.failure.take();
+        if let Some(parts) = &mut self.parts {
+            parts.document(document.document, tokens, failure.as_ref())?;
+        }
         for token in tokens {
             self.token_buffer.push(match self.form {
                 TokenForm::Full => *token,
@@ -235,6 +314,32 @@ impl Sink for RunWriter {
         }
         Ok(())
     }
+}
+
+/// Writes `run.json` into a run's folder.
+pub(crate) fn write_info(folder: &Path, run: &RunInfo) -> Result<(), RecordsError> {
+    let path = folder.join("run.json");
+    let mut json = serde_json::to_string_pretty(run)
+        .map_err(|error| RecordsError::Json { path: path.clone(), message: error.to_string() })?;
+    json.push('\n');
+    std::fs::write(&path, json).map_err(RecordsError::io(&path, "write it"))
+}
+
+/// Copies a run's tables to `out`, which must not exist, under another `run.json`.
+///
+/// # Errors
+/// The run cannot be read, or `out` cannot be written; what is there of it then has to be removed.
+pub fn copy_run(run: &Path, out: &Path, info: &RunInfo) -> Result<(), RecordsError> {
+    std::fs::create_dir_all(out).map_err(RecordsError::io(out, "create the folder"))?;
+    let tokens = token_files(run)?;
+    for from in tokens.iter().chain([&run.join("documents.parquet")]) {
+        let to = out.join(from.strip_prefix(run).unwrap_or(from));
+        if let Some(folder) = to.parent() {
+            std::fs::create_dir_all(folder).map_err(RecordsError::io(folder, "create the folder"))?;
+        }
+        std::fs::copy(from, &to).map_err(RecordsError::io(&to, "copy the run's table there"))?;
+    }
+    write_info(out, info)
 }
 
 /// Writes `documents.parquet` of a run on its own.

@@ -3,6 +3,8 @@
 use deltaloss_records::WindowInfo;
 use deltaloss_stats::{Comparison, SetupModel};
 
+use crate::format::counted;
+
 /// How the windows of the runs differ, in words; `None` if they do not. Models that see different lengths of text
 /// before a token are not compared on the same task. Between tokenizers lengths are bytes, and a quarter more or less is the
 /// same.
@@ -18,6 +20,22 @@ pub fn window_difference(comparison: &Comparison) -> Option<String> {
         format!("{} with {} inputs{bytes}, {}{stride}{front}", model.label, window.context, window.mode)
     };
     Some(format!("the runs were scored with different windows: {}, {}", say(first), say(other)))
+}
+
+/// How many documents a model or the oracle could not score, in words; `None` if there are none.
+pub fn failed_documents(comparison: &Comparison) -> Option<String> {
+    let models = comparison.setup.models.iter().chain(&comparison.setup.oracle);
+    let failed: Vec<String> = models
+        .filter(|model| !model.run.failures.is_empty())
+        .map(|model| {
+            let count = counted(model.run.failures.len() as u64, "document", "documents");
+            format!("{} failed on {count}", model.label)
+        })
+        .collect();
+    if failed.is_empty() {
+        return None;
+    }
+    Some(format!("{}: a loss there is not finite, and nothing of them is in any number", failed.join(", ")))
 }
 
 /// Text in a window, on average.
@@ -38,10 +56,23 @@ fn differs(model: &SetupModel, first: &SetupModel) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use deltaloss_records::Totals;
+    use deltaloss_records::{Failure, Totals};
 
     use super::*;
     use crate::sample;
+
+    #[test]
+    fn documents_that_failed_are_counted_by_model() {
+        let mut comparison = sample::comparison();
+        assert_eq!(failed_documents(&comparison), None);
+        assert!(!crate::report_html(&comparison, &[]).contains("not finite"));
+        let failure = |document| Failure { document, name: "x".into(), position: 3 };
+        comparison.setup.models[1].run.failures = vec![failure(0), failure(4)];
+        let said = failed_documents(&comparison).unwrap();
+        assert!(said.starts_with("dense failed on 2 documents: "), "{said}");
+        assert!(crate::report_html(&comparison, &[]).contains("dense failed on 2 documents"));
+        assert!(crate::report_markdown(&comparison).contains("dense failed on 2 documents"));
+    }
 
     #[test]
     fn only_a_difference_that_matters_is_told() {

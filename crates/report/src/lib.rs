@@ -32,7 +32,7 @@ mod write;
 #[path = "../testing/sample.rs"]
 mod sample;
 
-pub use caveats::window_difference;
+pub use caveats::{failed_documents, window_difference};
 pub use html::report_html;
 pub use markdown::report_markdown;
 pub use terminal::{Colours, Shade, terminal_document, terminal_documents, terminal_summary};

@@ -9,7 +9,7 @@ use deltaloss_stats::{Comparison, SetupModel};
 
 pub(crate) use methods::of_figure;
 
-use crate::caveats::window_difference;
+use crate::caveats::{failed_documents, window_difference};
 use crate::figures::Figure;
 use crate::findings::findings;
 use crate::format;
@@ -125,6 +125,9 @@ fn basis(view: View<'_>) -> Prose {
         format::counted(setup.tokens, "token", "tokens"),
         format::counted(setup.bytes, "byte", "bytes"),
     ));
+    if let Some(failed) = failed_documents(view.comparison) {
+        prose = prose.strong(&failed).text(". ");
+    }
     if setup.left_out > 0 {
         let left_out = format::counted(setup.left_out, "token", "tokens");
         prose = prose.text(format!("{left_out} that only some of the models predicted are left out. "));

@@ -59,6 +59,8 @@ fn run(&(role, label, loss, entropy, _, parameters, nonzero): &Model) -> RunInfo
             documents: 4_982,
             skipped: 0,
         },
+        shard: None,
+        failures: Vec::new(),
         window: WindowInfo { context: 256, mode: "truncate".into(), stride: None, beginning_of_text: None },
         temperature: (role != Role::Placebo).then_some(0.5 + loss / 5.0),
         calibration: None,

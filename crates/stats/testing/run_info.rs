@@ -19,6 +19,8 @@ pub(crate) fn run_info(name: &str, vocabulary: u64, context: u32) -> RunInfo {
         },
         tokenizer: TokenizerInfo { name: text(), sha256: text(), size: vocabulary },
         corpus: CorpusInfo { name: text(), sha256: text(), documents: 1, skipped: 0 },
+        shard: None,
+        failures: Vec::new(),
         window: WindowInfo { context, mode: "truncate".to_owned(), stride: None, beginning_of_text: None },
         temperature: None,
         calibration: None,

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::adam::AdamConstants;
 use crate::error::TrainError;
+use crate::keys::refuse_unknown_keys;
 use crate::schedule::Schedule;
 use crate::step::Recipe;
 
@@ -231,13 +232,7 @@ impl TrainConfig {
     /// The text is no TOML, has an unknown key or a value that cannot be.
     pub fn from_toml(text: &str, file: &str) -> Result<Self, TrainError> {
         let bad = |problem: String| TrainError::Config { file: file.to_owned(), problem };
-        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| bad(error.to_string()))?;
-        refuse_unknown("", &table).map_err(bad)?;
-        for (name, value) in &table {
-            if let Some(inner) = value.as_table() {
-                refuse_unknown(name, inner).map_err(bad)?;
-            }
-        }
+        refuse_unknown_keys(text, &KEYS).map_err(bad)?;
         let config: TrainConfig = toml::from_str(text).map_err(|error| bad(error.to_string()))?;
         config.recipe.check().map_err(bad)?;
         Ok(config)
@@ -367,35 +362,6 @@ impl RecipeTable {
             gradient_groups: self.gradient_groups,
         }
     }
-}
-
-fn refuse_unknown(name: &str, table: &toml::Table) -> Result<(), String> {
-    let known = KEYS.iter().find(|(table, _)| *table == name).map_or(&[][..], |(_, keys)| keys);
-    for key in table.keys() {
-        if known.contains(&key.as_str()) {
-            continue;
-        }
-        let place = if name.is_empty() { String::new() } else { format!("[{name}] ") };
-        let nearest = known.iter().min_by_key(|candidate| distance(key, candidate));
-        let hint = nearest.map_or_else(String::new, |nearest| format!("; the nearest known is `{nearest}`"));
-        return Err(format!("{place}unknown key `{key}`{hint}"));
-    }
-    Ok(())
-}
-
-/// Edits between two words (Levenshtein 1966).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, letter) in a.chars().enumerate() {
-        let mut corner = std::mem::replace(&mut row[0], i + 1);
-        for (j, other) in b.iter().enumerate() {
-            let above = row[j + 1];
-            row[j + 1] = (corner + usize::from(letter != *other)).min(above + 1).min(row[j] + 1);
-            corner = above;
-        }
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -17,6 +17,9 @@ pub(crate) struct Arguments {
     /// Show no progress and no notes
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
+    /// Download nothing: of csp: and hf: names, use what is in the cache (DELTALOSS_CACHE, else the user's own)
+    #[arg(long, global = true)]
+    pub(crate) offline: bool,
     /// Threads to use [default: one a core]; the numbers do not depend on it
     #[arg(long, global = true, value_name = "N", value_parser = RangedU64ValueParser::<u64>::new().range(1..=1024))]
     pub(crate) threads: Option<u64>,
@@ -29,8 +32,12 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Run the whole analysis on bundled models and real Python code, without a network
     Demo(Demo),
+    /// Run an experiment file: score its models, or take their runs from the cache, and compare them
+    Run(RunExperiment),
     /// Score a corpus with a model, into a run
     Score(Box<Score>),
+    /// Make one run of the shards that `score --shard` wrote
+    Merge(Merge),
     /// Compare two runs, into a folder with a report
     Compare(Compare),
     /// Look at a comparison token by token, in the browser
@@ -71,11 +78,30 @@ pub(crate) struct Demo {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct RunExperiment {
+    /// Models with their roles, a corpus, windows and analyses, in TOML; experiments/ has examples
+    #[arg(value_name = "EXPERIMENT.toml")]
+    pub(crate) experiment: PathBuf,
+    /// The folder to write [default: the file's output, else deltaloss-NAME]
+    #[arg(long, value_name = "OUT")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace the experiment at --out
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Score every model, and keep no run in the cache folder (DELTALOSS_CACHE, else the user's own)
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+    /// Print results.json in place of the table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Score {
-    /// A folder in the circuit-sparsity layout, builtin:NAME, or a .gguf file
+    /// A folder in the circuit-sparsity layout, csp:NAME (a released model), hf:ORG/REPO[@REVISION][:FILE], builtin:NAME, or a .gguf file
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: String,
-    /// What to score: builtin:python-stdlib, a folder or file of source code, JSON Lines, Parquet
+    /// What to score: builtin:python-stdlib, a folder or file of source code, JSON Lines, Parquet, hf:ORG/REPO[@REVISION][:FILE]
     #[arg(long, value_name = "CORPUS")]
     pub(crate) corpus: String,
     /// The run to write
@@ -96,9 +122,21 @@ pub(crate) struct Score {
     /// Write losses and entropies only, rounded to half precision: some five bytes a token, enough for `compare --oracle`
     #[arg(long)]
     pub(crate) compact: bool,
-    /// Replace the run at --out
+    /// Record a document whose loss is not finite as failed, and go on; nothing of it enters any number
+    #[arg(long)]
+    pub(crate) keep_going: bool,
+    /// Replace the run at --out, and begin anew where parts of another scoring are kept
     #[arg(long)]
     pub(crate) overwrite: bool,
+    /// Score part I of N of the corpus, for `deltaloss merge`; the temperature is the whole discovery half's all the same
+    #[arg(long, value_name = "I/N", value_parser = ValueParser::new(shard))]
+    pub(crate) shard: Option<(u32, u32)>,
+    /// Take the temperature of another shard's run in place of fitting it again
+    #[arg(long, value_name = "RUN", conflicts_with = "no_calibrate")]
+    pub(crate) temperature_of: Option<PathBuf>,
+    /// Seconds of which the result is kept at least
+    #[arg(long, value_name = "S", hide = true, default_value_t = 1.0, value_parser = ValueParser::new(seconds))]
+    pub(crate) part_seconds: f64,
     #[command(flatten)]
     pub(crate) window: WindowChoice,
     #[command(flatten)]
@@ -187,6 +225,22 @@ pub(crate) enum SolutionChoice {
     First,
     /// Every one
     All,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Merge {
+    /// All shards of one run, in any order
+    #[arg(value_name = "SHARD", required = true)]
+    pub(crate) shards: Vec<PathBuf>,
+    /// The run to write
+    #[arg(long, value_name = "RUN")]
+    pub(crate) out: PathBuf,
+    /// Write losses and entropies only, as `score --compact`
+    #[arg(long)]
+    pub(crate) compact: bool,
+    /// Replace the run at --out
+    #[arg(long)]
+    pub(crate) overwrite: bool,
 }
 
 #[derive(Debug, Args)]
@@ -360,6 +414,21 @@ pub(crate) struct TrainTokenizer {
 
 fn positive() -> RangedU64ValueParser<u64> {
     RangedU64ValueParser::new().range(1..=u64::from(u32::MAX))
+}
+
+fn shard(text: &str) -> Result<(u32, u32), String> {
+    let parsed = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+    match parsed {
+        Some((index, of)) if (1..=of).contains(&index) => Ok((index, of)),
+        _ => Err("not I/N with I from 1 to N, as in 2/8".into()),
+    }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.0..=1e6).contains(&seconds) => Ok(seconds),
+        _ => Err("not a number of seconds".into()),
+    }
 }
 
 fn label(text: &str) -> Result<(String, String), String> {

@@ -5,10 +5,12 @@ use deltaloss::lm::{NativeModel, check};
 use deltaloss::open_model;
 
 use super::arguments::Check;
+use super::console::Console;
 use super::failure::{Failure, from_room, say};
+use super::scoring::find_model;
 
-pub(crate) fn run(call: &Check) -> Result<(), Failure> {
-    let files = open_model(&call.model)?;
+pub(crate) fn run(call: &Check, offline: bool, console: &Console) -> Result<(), Failure> {
+    let files = open_model(&find_model(&call.model, offline, console)?.path)?;
     let model = NativeModel::load(&files, Isa::best()).map_err(from_room)?;
     let report = check(&model, &call.expected).map_err(from_room)?;
     let said = say(&format!("{} on {}\n{report}\n", model.info().name, model.isa()));

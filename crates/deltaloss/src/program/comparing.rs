@@ -4,7 +4,7 @@ use std::path::Path;
 
 use deltaloss::records::{Basis, Role};
 use deltaloss::report::{Colours, terminal_summary, window_difference};
-use deltaloss::stats::Comparison;
+use deltaloss::stats::{Comparison, Options};
 use deltaloss::{CompareOptions, compare_runs};
 
 use super::arguments::Compare;
@@ -33,7 +33,7 @@ pub(crate) fn run(call: &Compare, console: &Console, colours: Colours) -> Result
     let runs =
         named.into_iter().filter_map(|(role, run)| run.map(|run| (role, run.clone(), label(role)))).collect();
     let basis = if call.calibrated { Basis::Calibrated } else { Basis::AsScored };
-    let options = CompareOptions { runs, rules: call.rules.clone(), basis };
+    let options = CompareOptions { runs, rules: call.rules.clone(), basis, statistics: Options::default() };
     let comparison = compare_runs(&options, &call.out, call.overwrite)?;
     if let Some(difference) = window_difference(&comparison) {
         console.note(&format!("note: {difference}; what the models see before a token differs with it"));

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use deltaloss::Progress;
 use deltaloss::records::abandon_staged_folders;
+use deltaloss::sources::Download;
 use deltaloss::train::TrainProgress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -32,12 +33,18 @@ impl Console {
                 complain("stopping after this step …");
                 return;
             }
-            abandon_staged_folders();
+            let kept = abandon_staged_folders();
             if let Some(words) = ENDS_WITH.get() {
                 complain(words);
                 std::process::exit(0);
             }
-            complain("interrupted; nothing was written");
+            match kept.first() {
+                None => complain("interrupted; nothing was written"),
+                Some(kept) => complain(&format!(
+                    "interrupted; what was scored is kept in {}, and the same command goes on from there",
+                    kept.display()
+                )),
+            }
             std::process::exit(130);
         });
         Console { shows: !quiet && std::io::stderr().is_terminal(), quiet }
@@ -58,6 +65,11 @@ impl Console {
     /// A bar for one scoring.
     pub(crate) fn bar(&self, name: &str) -> ScoringBar {
         ScoringBar { bar: self.spinner(name) }
+    }
+
+    /// Bars for downloads.
+    pub(crate) fn downloads(&self) -> DownloadBar {
+        DownloadBar { shows: self.shows, current: None }
     }
 
     /// A bar for one training; from now on the first Ctrl-C lets it save.
@@ -85,6 +97,51 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
+/// Shows downloads, a bar for each file.
+pub(crate) struct DownloadBar {
+    shows: bool,
+    current: Option<(String, ProgressBar)>,
+}
+
+impl DownloadBar {
+    /// Takes note; the answer is always to go on (Ctrl-C ends the program; what is there of a file is kept).
+    pub(crate) fn hear(&mut self, download: Download<'_>) -> bool {
+        if self.current.as_ref().is_none_or(|(name, _)| name != download.name) {
+            let target = if self.shows { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+            let bar = ProgressBar::with_draw_target(download.total_bytes, target);
+            bar.set_style(style(
+                "{prefix:<14} {bar:24} {bytes:>10} of {total_bytes}  {bytes_per_sec:>14}  {eta} left",
+            ));
+            let name: String = download.name.chars().filter(|c| !c.is_control()).collect();
+            bar.set_prefix(name);
+            // What was there before counts for no rate.
+            bar.set_position(download.done_bytes);
+            bar.reset_eta();
+            self.finish();
+            self.current = Some((download.name.to_owned(), bar));
+        }
+        if let Some((_, bar)) = &self.current {
+            bar.set_position(download.done_bytes);
+        }
+        if download.total_bytes == Some(download.done_bytes) {
+            self.finish();
+        }
+        true
+    }
+
+    fn finish(&mut self) {
+        if let Some((_, bar)) = self.current.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for DownloadBar {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
 /// Shows one scoring.
 pub(crate) struct ScoringBar {
     bar: ProgressBar,
@@ -99,6 +156,10 @@ impl ScoringBar {
             }
             Progress::CalibrationStarted { tokens } => self.start("calibrating", tokens),
             Progress::Started { tokens } => self.start("scoring", tokens),
+            Progress::Restored { tokens, .. } => {
+                self.bar.inc(tokens);
+                self.bar.reset_eta();
+            }
             Progress::Calibrated { tokens } | Progress::Scored { tokens } => self.bar.inc(tokens),
         }
         true

@@ -6,18 +6,20 @@ use std::path::Path;
 use deltaloss::kernels::Isa;
 use deltaloss::lm::{NativeModel, SPARSE_BELOW};
 use deltaloss::records::Run;
-use deltaloss::{find_tokenizer, is_gguf, open_model};
+use deltaloss::{ModelPlace, find_tokenizer, is_gguf, open_model, open_tokenizer};
 
 use super::arguments::Inspect;
+use super::console::Console;
 use super::failure::{Failure, from_room, say};
-use super::scoring::{calibration, summary};
+use super::scoring::{calibration, find_model, summary};
 
-pub(crate) fn run(call: &Inspect) -> Result<(), Failure> {
-    let path = Path::new(&call.what);
-    if is_gguf(&call.what) {
+pub(crate) fn run(call: &Inspect, offline: bool, console: &Console) -> Result<(), Failure> {
+    let place = find_model(&call.what, offline, console)?;
+    let path = Path::new(&place.path);
+    if is_gguf(&place.path) {
         return super::gguf::inspect(path);
     }
-    let text = if path.join("run.json").is_file() { inspect_run(path)? } else { inspect_model(&call.what)? };
+    let text = if path.join("run.json").is_file() { inspect_run(path)? } else { inspect_model(&place)? };
     say(&text)
 }
 
@@ -80,12 +82,16 @@ fn inspect_run(path: &Path) -> Result<String, Failure> {
     Ok(text)
 }
 
-fn inspect_model(source: &str) -> Result<String, Failure> {
-    let files = open_model(source)?;
+fn inspect_model(place: &ModelPlace) -> Result<String, Failure> {
+    let files = open_model(&place.path)?;
     let model = NativeModel::load(&files, Isa::best()).map_err(from_room)?;
     let (info, config, statistics) = (model.info(), model.config(), model.statistics());
     let share = 100.0 * info.nonzero_parameters as f64 / info.parameters.max(1) as f64;
-    let tokenizer = match find_tokenizer(&files, &config.tokenizer_name) {
+    let tokenizer = match &place.tokenizer {
+        Some(folder) => open_tokenizer(folder).map(|tokenizer| tokenizer.named(&config.tokenizer_name)),
+        None => find_tokenizer(&files, &config.tokenizer_name),
+    };
+    let tokenizer = match tokenizer {
         Ok(tokenizer) if tokenizer.size() <= config.vocab_size => {
             format!("{}, {} entries", tokenizer.info().name, tokenizer.size())
         }

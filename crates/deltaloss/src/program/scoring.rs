@@ -1,33 +1,68 @@
 //! `deltaloss score`.
 
 use std::path::Path;
+use std::time::Duration;
 
-use deltaloss::corpus::{Corpus, CorpusOptions, CorpusSource, Solutions};
+use deltaloss::corpus::{Corpus, CorpusOptions, Solutions};
 use deltaloss::lm::Scorer;
-use deltaloss::records::{RunInfo, TokenForm};
-use deltaloss::{GgufOptions, ScoreOptions, WindowMode, is_gguf, open_gguf, open_scorer, score_to_folder};
+use deltaloss::records::{Run, RunInfo, TokenForm};
+use deltaloss::{
+    Downloads, GgufOptions, ModelPlace, Progress, ScoreOptions, WindowMode, is_gguf, open_gguf,
+    score_in_parts,
+};
 
 use super::arguments::{GgufChoice, Mode, Score, SolutionChoice, WeightForm, WindowChoice};
 use super::console::Console;
 use super::failure::{Failure, from_room};
 use super::gguf::try_out;
 
-pub(crate) fn run(call: &Score, console: &Console) -> Result<(), Failure> {
-    let corpus = open_corpus(call)?;
-    let mut scorer = if is_gguf(&call.model) { gguf(call)? } else { native(call, console)? };
+pub(crate) fn run(call: &Score, offline: bool, console: &Console) -> Result<(), Failure> {
+    if call.compact && call.shard.is_some() {
+        let problem = "--compact goes with `deltaloss merge`: shards keep everything until they are one run";
+        return Err(Failure::Misuse(problem.into()));
+    }
+    let corpus = open_corpus(call, offline, console)?;
+    let place = find_model(&call.model, offline, console)?;
+    let mut scorer = if is_gguf(&place.path) { gguf(call, &place)? } else { native(call, &place, console)? };
     let options = ScoreOptions {
         skip_unusable: call.skip_unusable,
         calibrate: !call.no_calibrate,
+        keep_going: call.keep_going,
+        shard: call.shard,
+        temperature_of: call.temperature_of.as_deref().map(temperature_of).transpose()?,
         ..options(&call.window, scorer.context())?
     };
     let bar = console.bar(&scorer.model().name);
     let form = if call.compact { TokenForm::Compact } else { TokenForm::Full };
     let to = (call.out.as_path(), form);
-    let run = score_to_folder(scorer.as_mut(), &corpus, &options, to, call.overwrite, &mut |progress| {
-        bar.hear(progress)
-    })?;
+    let least = Duration::from_secs_f64(call.part_seconds);
+    let mut goes_on = false;
+    let run =
+        score_in_parts(scorer.as_mut(), &corpus, &options, to, (call.overwrite, least), &mut |progress| {
+            if matches!(progress, Progress::Restored { .. }) && !goes_on {
+                goes_on = true;
+                console.note("going on from what was scored before");
+            }
+            bar.hear(progress)
+        });
     drop(bar);
+    let run = run.map_err(Failure::from).inspect_err(|_| {
+        let mut name = call.out.file_name().unwrap_or_default().to_owned();
+        name.push(".scoring");
+        let kept = call.out.with_file_name(name);
+        if kept.exists() && !call.out.exists() {
+            console.note(&format!("note: what was scored until then is in {}", kept.display()));
+        }
+    })?;
     console.note(&summary(&run));
+    if let Some(failure) = run.failures.first() {
+        console.note(&format!(
+            "note: {} document(s) FAILED and have no numbers, first `{}`: the loss of its token {} is not finite",
+            run.failures.len(),
+            failure.name,
+            failure.position
+        ));
+    }
     if let Some(line) = calibration(&run) {
         console.note(&line);
     }
@@ -35,14 +70,19 @@ pub(crate) fn run(call: &Score, console: &Console) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The run whose temperature is taken.
+fn temperature_of(run: &Path) -> Result<Box<RunInfo>, Failure> {
+    Ok(Box::new(Run::open_info(run).map_err(from_room)?))
+}
+
 /// A model that our own engine runs.
-fn native(call: &Score, console: &Console) -> Result<Box<dyn Scorer>, Failure> {
+fn native(call: &Score, place: &ModelPlace, console: &Console) -> Result<Box<dyn Scorer>, Failure> {
     let GgufChoice { gpu_layers, batch, weights } = &call.gguf;
     if gpu_layers.is_some() || batch.is_some() || weights.is_some() {
         let problem = "--gpu-layers, --batch and --weights go with a .gguf model only";
         return Err(Failure::Misuse(problem.into()));
     }
-    let mut scorer = open_scorer(&call.model, call.tokenizer.as_deref())?;
+    let mut scorer = place.open(call.tokenizer.as_deref())?;
     if let Some(name) = &call.name {
         scorer.rename(name);
     }
@@ -61,7 +101,7 @@ fn native(call: &Score, console: &Console) -> Result<Box<dyn Scorer>, Failure> {
 }
 
 /// A model that llama.cpp runs.
-fn gguf(call: &Score) -> Result<Box<dyn Scorer>, Failure> {
+fn gguf(call: &Score, place: &ModelPlace) -> Result<Box<dyn Scorer>, Failure> {
     if call.tokenizer.is_some() {
         return Err(Failure::Misuse("a .gguf model has its own tokenizer; leave --tokenizer out".into()));
     }
@@ -69,16 +109,23 @@ fn gguf(call: &Score) -> Result<Box<dyn Scorer>, Failure> {
         gpu_layers: call.gguf.gpu_layers,
         batch: call.gguf.batch.map(|batch| batch as usize),
         widen: call.gguf.weights.map(|form| form == WeightForm::F32),
-        name: call.name.clone(),
+        name: call.name.clone().or_else(|| place.names.as_ref().map(|(name, _)| name.clone())),
+        source: place.names.as_ref().map(|(_, source)| source.clone()),
     };
-    let path = Path::new(&call.model);
+    let path = Path::new(&place.path);
     if cfg!(feature = "llama") {
         try_out(path)?;
     }
     Ok(open_gguf(path, &options)?)
 }
 
-fn open_corpus(call: &Score) -> Result<Corpus, Failure> {
+/// A model on this machine, downloaded if it is named so.
+pub(crate) fn find_model(source: &str, offline: bool, console: &Console) -> Result<ModelPlace, Failure> {
+    let mut bar = console.downloads();
+    Ok(Downloads::new(offline).model(source, &mut |download| bar.hear(download))?)
+}
+
+fn open_corpus(call: &Score, offline: bool, console: &Console) -> Result<Corpus, Failure> {
     let choice = &call.corpus_options;
     let options = CorpusOptions {
         text_column: choice.text_column.clone(),
@@ -92,7 +139,10 @@ fn open_corpus(call: &Score) -> Result<Corpus, Failure> {
         sample: choice.sample,
         skip_unusable: call.skip_unusable,
     };
-    let source = CorpusSource::parse(&call.corpus).map_err(from_room)?;
+    let mut bar = console.downloads();
+    let asked = options.extensions.as_deref();
+    let source = Downloads::new(offline).corpus(&call.corpus, asked, &mut |download| bar.hear(download))?;
+    drop(bar);
     Corpus::open(&source, options).map_err(from_room)
 }
 
@@ -144,8 +194,11 @@ pub(crate) fn calibration(run: &RunInfo) -> Option<String> {
 /// What a run came to, in one line.
 pub(crate) fn summary(run: &RunInfo) -> String {
     let totals = &run.totals;
-    let skipped =
+    let mut skipped =
         if run.corpus.skipped > 0 { format!(", {} left out", run.corpus.skipped) } else { String::new() };
+    if !run.failures.is_empty() {
+        skipped += &format!(", {} FAILED", run.failures.len());
+    }
     format!(
         "{}: mean loss {:.4} nats, mean entropy {:.4} nats, {:.4} bits per byte; {} tokens of {} documents{} in {:.1} s ({:.0} tokens/s)",
         run.model.name,

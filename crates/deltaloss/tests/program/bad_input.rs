@@ -7,7 +7,8 @@ use super::*;
 fn score_fails(folder: &Path, model: &str, corpus: &str, more: &[&str]) -> String {
     let before = names(folder);
     let message =
-        fails(folder, &[&["score", "--model", model, "--corpus", corpus, "--out", "out"], more].concat(), 1);
+        // No test needs a network.
+        fails(folder, &[&["score", "--offline", "--model", model, "--corpus", corpus, "--out", "out"], more].concat(), 1);
     assert_eq!(names(folder), before, "{message}");
     assert!(message.starts_with("error: "), "{message}");
     message
@@ -24,8 +25,8 @@ fn models_that_are_none() {
         ("empty", "empty is not a model: it has no beeg_config.json"),
         ("code.py", "it is a file; name the folder"),
         ("builtin:huge", "there are sparse, dense, dense-twin, dense-small"),
-        ("csp:csp_yolo1", "does not download models"),
-        ("hf:openai/circuit-sparsity", "does not download models"),
+        ("csp:csp_yolo1", "models/csp_yolo1/beeg_config.json is not in the cache"),
+        ("hf:openai/circuit-sparsity", "openai/circuit-sparsity@main is not in the cache"),
         (
             "model.gguf",
             if cfg!(feature = "llama") { "No such file" } else { "build --release --features llama" },

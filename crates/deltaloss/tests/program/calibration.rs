@@ -3,9 +3,6 @@
 
 use super::*;
 
-#[path = "../../testing/sharpen.rs"]
-mod sharpen;
-
 fn score(folder: &Path, model: &str, out: &str, more: &[&str]) {
     let call = ["score", "--model", model, "--tokenizer", "builtin:pycode_2k", "--corpus"];
     let corpus = ["builtin:python-stdlib", "--sample", "12", "--out", out];

@@ -325,6 +325,7 @@ fn the_demo_writes_everything_and_its_numbers_can_be_recomputed() {
         names(&out),
         [
             "documents.parquet",
+            "experiment.toml",
             "figures",
             "joined.parquet",
             "report.html",
@@ -371,7 +372,7 @@ fn the_demo_writes_everything_and_its_numbers_can_be_recomputed() {
     let (a, b) = ("deltaloss-demo/runs/sparse", "deltaloss-demo/runs/dense");
     let call = ["compare", "--a", a, "--b", b, "--out", "deltaloss-demo", "--overwrite"];
     let message = fails(folder.path(), &call, 1);
-    assert!(message.contains("it holds `runs`, which no comparison does"), "{message}");
+    assert!(message.contains("it holds `experiment.toml`, which no comparison does"), "{message}");
 
     // Again: replaced, and the same but for the clock.
     succeeds(folder.path(), &["demo", "--documents", "12", "--quiet", "--threads", "1"]);

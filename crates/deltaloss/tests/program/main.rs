@@ -6,9 +6,21 @@ mod bad_input;
 mod calibration;
 mod comparison;
 mod demonstration;
+mod downloads;
+mod experiments;
 #[cfg(feature = "llama")]
 mod gguf;
+#[cfg(unix)]
+mod hostile;
+#[cfg(unix)]
+mod inert;
+#[cfg(unix)]
+mod resuming;
 mod scoring;
+#[path = "../../../sources/tests/server/mod.rs"]
+mod server;
+#[path = "../../testing/sharpen.rs"]
+mod sharpen;
 #[cfg(unix)]
 mod signals;
 mod tools;
@@ -28,7 +40,8 @@ fn deltaloss(folder: &Path, arguments: &[&str]) -> Output {
 
 fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_deltaloss"));
-    command.current_dir(folder).args(arguments);
+    // Never the user's own cache.
+    command.current_dir(folder).args(arguments).env("DELTALOSS_CACHE", folder.join("cache"));
     command
 }
 

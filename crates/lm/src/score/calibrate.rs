@@ -3,12 +3,13 @@
 use std::time::Instant;
 
 use deltaloss_corpus::{Corpus, text_sha256};
-use deltaloss_records::{CalibrationHalf, CalibrationInfo, Split};
+use deltaloss_records::{CalibrationHalf, CalibrationInfo, Fitted, RunInfo, Split};
 
+use super::failures::Failures;
 use super::groups::{Cut, Groups, for_each_window};
 use super::plan::{Half, Plan};
 use super::temperature::{self, Extent, Fit, SEARCHED_TEMPERATURES};
-use super::{Progress, go_on};
+use super::{Progress, ScoreOptions, go_on};
 use crate::error::LmError;
 use crate::scorer::{LossSums, ScoreFailure, Scorer, Window};
 
@@ -21,7 +22,7 @@ const PILOT_TOKENS: u64 = 8192;
 
 /// What came of it.
 #[derive(Default)]
-pub(super) struct Fitted {
+pub(super) struct Calibration {
     /// The run's inverse temperature.
     pub(super) beta: Option<f32>,
     at_edge: bool,
@@ -29,9 +30,42 @@ pub(super) struct Fitted {
     elapsed_seconds: f64,
 }
 
-impl Fitted {
+impl Calibration {
     fn none(because: impl Into<String>) -> Self {
-        Fitted { none_because: Some(because.into()), ..Fitted::default() }
+        Calibration { none_because: Some(because.into()), ..Calibration::default() }
+    }
+
+    /// What an earlier scoring had fitted.
+    pub(super) fn take_up(fitted: Fitted, failures: &mut Failures) -> Self {
+        failures.take_up(&fitted.failures);
+        let Fitted { beta, at_edge, none_because, elapsed_seconds, .. } = fitted;
+        Calibration { beta, at_edge, none_because, elapsed_seconds }
+    }
+
+    /// As it is kept for a later scoring.
+    pub(super) fn keep(&self, failures: &Failures) -> Fitted {
+        let Calibration { beta, at_edge, none_because, elapsed_seconds } = self;
+        Fitted {
+            beta: *beta,
+            at_edge: *at_edge,
+            none_because: none_because.clone(),
+            elapsed_seconds: *elapsed_seconds,
+            failures: failures.texts(),
+        }
+    }
+
+    /// The temperature of another run.
+    fn of_run(run: &RunInfo) -> Self {
+        let info = run.calibration.clone().unwrap_or_default();
+        match run.temperature {
+            Some(temperature) => Calibration {
+                beta: Some((1.0 / temperature) as f32),
+                at_edge: info.at_edge,
+                none_because: None,
+                elapsed_seconds: info.elapsed_seconds,
+            },
+            None => Self::none(run.no_temperature_because()),
+        }
     }
 
     /// What `run.json` says about it.
@@ -57,21 +91,25 @@ pub(super) fn fit(
     corpus: &Corpus,
     plan: &Plan,
     discovery: Half,
-    asked: bool,
+    options: &ScoreOptions,
+    failures: &mut Failures,
     progress: &mut dyn FnMut(Progress) -> bool,
-) -> Result<Fitted, LmError> {
+) -> Result<Calibration, LmError> {
     let Half { documents, tokens } = discovery;
-    if !asked {
-        return Ok(Fitted::none("calibration was not asked for"));
+    if let Some(run) = &options.temperature_of {
+        return Ok(Calibration::of_run(run));
+    }
+    if !options.calibrate {
+        return Ok(Calibration::none("calibration was not asked for"));
     }
     if !scorer.calibrates() {
-        return Ok(Fitted::none("this engine does not score at other temperatures"));
+        return Ok(Calibration::none("this engine does not score at other temperatures"));
     }
     if documents == 0 {
-        return Ok(Fitted::none("no document falls into the discovery half"));
+        return Ok(Calibration::none("no document falls into the discovery half"));
     }
     if documents < FEWEST_DOCUMENTS || tokens < FEWEST_TOKENS {
-        return Ok(Fitted::none(format!(
+        return Ok(Calibration::none(format!(
             "the discovery half has {tokens} tokens in {documents} documents, and a temperature needs at least \
              {FEWEST_TOKENS} in {FEWEST_DOCUMENTS}"
         )));
@@ -81,19 +119,26 @@ pub(super) fn fit(
         if extent == Extent::All {
             go_on(progress, Progress::CalibrationStarted { tokens })?;
         }
-        let (seen, sums) = sum_losses(scorer, corpus, plan, extent, betas, progress)?;
-        if extent == Extent::All && seen != tokens {
-            return Err(LmError::CorpusChanged { corpus: corpus.name().to_owned() });
+        loop {
+            let known = failures.len();
+            let (seen, sums) = sum_losses(scorer, corpus, plan, extent, betas, failures, progress)?;
+            if failures.len() > known {
+                // Something of those that failed on the way is in the sums.
+                continue;
+            }
+            if extent == Extent::All && seen != tokens && failures.is_empty() {
+                return Err(LmError::CorpusChanged { corpus: corpus.name().to_owned() });
+            }
+            return Ok(sums);
         }
-        Ok(sums)
     })?;
     let fitted = match found {
-        Fit::Minimum { beta, at_edge } => Fitted { beta: Some(beta), at_edge, ..Fitted::default() },
+        Fit::Minimum { beta, at_edge } => Calibration { beta: Some(beta), at_edge, ..Calibration::default() },
         Fit::Flat => {
-            Fitted::none("the model gives all tokens the same probability, whatever the temperature")
+            Calibration::none("the model gives all tokens the same probability, whatever the temperature")
         }
     };
-    Ok(Fitted { elapsed_seconds: started.elapsed().as_secs_f64(), ..fitted })
+    Ok(Calibration { elapsed_seconds: started.elapsed().as_secs_f64(), ..fitted })
 }
 
 /// Sums the losses and entropies of the discovery half, or of the pilot's sample of it, at each inverse temperature, in the
@@ -104,6 +149,7 @@ fn sum_losses(
     plan: &Plan,
     extent: Extent,
     betas: &[f32],
+    failures: &mut Failures,
     progress: &mut dyn FnMut(Progress) -> bool,
 ) -> Result<(u64, Vec<LossSums>), LmError> {
     let (mut seen, mut sums) = (0, vec![LossSums::default(); betas.len()]);
@@ -117,12 +163,13 @@ fn sum_losses(
         for_each_window(
             plan,
             &cuts,
+            failures,
             |windows| {
                 let scored = scorer.loss_sums(windows, betas)?;
                 check_sums(plan, &scored, betas).map_err(ScoreFailure::Engine)?;
                 Ok(windows.iter().map(recorded).zip(scored).collect())
             },
-            |_, (tokens, of_window): (u64, Vec<LossSums>)| {
+            |_, (tokens, of_window): (u64, Vec<LossSums>), _| {
                 seen += tokens;
                 for (sum, of_window) in sums.iter_mut().zip(of_window) {
                     sum.loss_nats += of_window.loss_nats;

@@ -1,9 +1,10 @@
 //! Documents a few megabytes at a time, cut into windows and handed to the scorer in batches: what every pass that needs
 //! the model is made of.
 
-use deltaloss_corpus::{Corpus, Document};
+use deltaloss_corpus::{Corpus, Document, text_sha256};
 
-use super::plan::Plan;
+use super::failures::Failures;
+use super::plan::{Plan, Slice};
 use crate::error::LmError;
 use crate::scorer::{ScoreFailure, Scorer, Window};
 use crate::tokenizer::Token;
@@ -38,14 +39,37 @@ fn named(error: LmError, group: &[Document]) -> LmError {
 }
 
 /// Documents a few megabytes at a time.
-pub(super) struct Groups {
+pub(super) struct Groups<'a> {
     documents: deltaloss_corpus::Documents,
     done: bool,
+    slice: Option<&'a Slice>,
+    /// Documents read, and those among them from which something can be predicted.
+    read: u64,
+    usable: u32,
 }
 
-impl Groups {
+impl<'a> Groups<'a> {
     pub(super) fn new(corpus: &Corpus) -> Result<Self, LmError> {
-        Ok(Groups { documents: corpus.documents()?, done: false })
+        Self::of_slice(corpus, None)
+    }
+
+    /// Only the documents of a slice, where there is one.
+    pub(super) fn of_slice(corpus: &Corpus, slice: Option<&'a Slice>) -> Result<Self, LmError> {
+        Ok(Groups { documents: corpus.documents()?, done: false, slice, read: 0, usable: 0 })
+    }
+
+    /// Whether the document read last is wanted; the end of a slice ends everything.
+    fn wants(&mut self) -> bool {
+        let Some(slice) = self.slice else { return true };
+        let at = self.read;
+        self.read += 1;
+        if slice.short.binary_search(&at).is_ok() {
+            return false;
+        }
+        let place = self.usable;
+        self.usable += 1;
+        self.done = self.usable >= slice.documents.end;
+        slice.documents.contains(&place)
     }
 
     /// Documents that the corpus left out on request.
@@ -54,7 +78,7 @@ impl Groups {
     }
 }
 
-impl Iterator for Groups {
+impl Iterator for Groups<'_> {
     type Item = Result<Vec<Document>, LmError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -67,8 +91,10 @@ impl Iterator for Groups {
                     return Some(Err(error.into()));
                 }
                 Some(Ok(document)) => {
-                    bytes += document.text.len();
-                    group.push(document);
+                    if self.wants() {
+                        bytes += document.text.len();
+                        group.push(document);
+                    }
                 }
             }
         }
@@ -79,6 +105,7 @@ impl Iterator for Groups {
 /// A document cut into windows.
 pub(super) struct Cut {
     pub(super) document: Document,
+    pub(super) sha256: [u8; 32],
     pub(super) tokens: Vec<Token>,
     /// The token ids, behind the beginning-of-text token if there is one.
     sequence: Vec<u32>,
@@ -94,7 +121,8 @@ impl Cut {
                 let sequence =
                     plan.beginning_of_text.into_iter().chain(tokens.iter().map(|t| t.id)).collect();
                 let spans = plan.spans(tokens.len())?;
-                cuts.push(Cut { document, tokens, sequence, spans });
+                let sha256 = text_sha256(&document.text);
+                cuts.push(Cut { document, sha256, tokens, sequence, spans });
             }
         }
         Ok(cuts)
@@ -110,41 +138,43 @@ impl Cut {
 }
 
 /// Hands the windows of `cuts` to `score` in batches, in order, and what it gives for each to `receive`, with the index of
-/// the document in `cuts`.
+/// the document in `cuts`. Windows of documents that failed are left out from then on; what was received of one before, `receive` has to
+/// forget.
 pub(super) fn for_each_window<T>(
     plan: &Plan,
     cuts: &[Cut],
+    failures: &mut Failures,
     mut score: impl FnMut(&[Window<'_>]) -> Result<Vec<T>, ScoreFailure>,
-    mut receive: impl FnMut(usize, T) -> Result<(), LmError>,
+    mut receive: impl FnMut(usize, T, &Failures) -> Result<(), LmError>,
 ) -> Result<(), LmError> {
     let mut all: Vec<(usize, &WindowSpan)> = Vec::new();
     for (index, cut) in cuts.iter().enumerate() {
         all.extend(cut.spans.iter().map(|span| (index, span)));
     }
     for batch in all.chunks(BATCH_WINDOWS) {
-        let windows: Vec<Window<'_>> = batch.iter().map(|(index, span)| cuts[*index].window(span)).collect();
-        let scored = score(&windows).map_err(|failure| explain(plan, failure, batch, cuts))?;
-        if scored.len() != windows.len() {
-            let (model, got, due) = (&plan.model, scored.len(), windows.len());
+        let mut batch = batch.to_vec();
+        let scored = loop {
+            batch.retain(|(index, _)| failures.position(&cuts[*index].sha256).is_none());
+            let windows: Vec<Window<'_>> =
+                batch.iter().map(|(index, span)| cuts[*index].window(span)).collect();
+            match score(&windows) {
+                Ok(scored) => break scored,
+                Err(ScoreFailure::Engine(error)) => return Err(error),
+                Err(ScoreFailure::NonFinite(at)) => {
+                    let (index, span) = batch[at.window];
+                    let position = (span.inputs.start + at.target + 1 - plan.front()) as u32;
+                    let cut = &cuts[index];
+                    failures.fail(&plan.model, (&cut.document.name, cut.sha256), position)?;
+                }
+            }
+        };
+        if scored.len() != batch.len() {
+            let (model, got, due) = (&plan.model, scored.len(), batch.len());
             return Err(LmError::Window(format!("the scorer of {model} answered {got} windows of {due}")));
         }
         for ((index, _), of_window) in batch.iter().zip(scored) {
-            receive(*index, of_window)?;
+            receive(*index, of_window, failures)?;
         }
     }
     Ok(())
-}
-
-fn explain(plan: &Plan, failure: ScoreFailure, batch: &[(usize, &WindowSpan)], cuts: &[Cut]) -> LmError {
-    match failure {
-        ScoreFailure::Engine(error) => error,
-        ScoreFailure::NonFinite(at) => {
-            let (index, span) = batch[at.window];
-            LmError::NonFiniteLoss {
-                model: plan.model.clone(),
-                document: cuts[index].document.name.clone(),
-                position: (span.inputs.start + at.target + 1 - plan.front()) as u32,
-            }
-        }
-    }
 }

@@ -116,3 +116,11 @@ fn what_is_no_manifest_is_said_where() {
         assert_eq!(found[0].line, Some(line), "{found:?}");
     }
 }
+
+#[test]
+fn a_workspace_of_its_own_is_left_alone() {
+    let fuzz = "[package]\nname = \"deltaloss-fuzz\"\n[workspace]\n[dependencies]\nparquet = \"1\"\n";
+    let found = check(&Tree::of(&[("Cargo.toml", ROOT), ("fuzz/Cargo.toml", fuzz)]));
+    let found: Vec<String> = found.iter().map(Problem::to_string).collect();
+    assert!(!found.iter().any(|problem| problem.contains("fuzz")), "{found:?}");
+}
