@@ -1,6 +1,8 @@
 //! Instruction sets: found once, passed to every operation.
 
 use std::fmt;
+use std::str::FromStr;
+use std::sync::OnceLock;
 
 /// The instruction set an operation runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,9 +35,36 @@ impl Isa {
         list
     }
 
-    /// The best instruction set that this processor has.
+    /// What was [chosen](Isa::choose), else the best instruction set that this processor has.
     pub fn best() -> Isa {
-        Self::available().pop().unwrap_or(Isa::Portable)
+        CHOSEN.get().copied().unwrap_or_else(|| Self::available().pop().unwrap_or(Isa::Portable))
+    }
+
+    /// Makes [`Isa::best`] give this one from now on, in the whole process. To be called once, before anything asks.
+    ///
+    /// # Errors
+    /// Another was chosen before, which is given.
+    pub fn choose(self) -> Result<(), Isa> {
+        match CHOSEN.get_or_init(|| self) {
+            &chosen if chosen == self => Ok(()),
+            &chosen => Err(chosen),
+        }
+    }
+}
+
+/// See [`Isa::choose`].
+static CHOSEN: OnceLock<Isa> = OnceLock::new();
+
+impl FromStr for Isa {
+    type Err = String;
+
+    /// The instruction set of that name, if this processor has it.
+    fn from_str(name: &str) -> Result<Self, String> {
+        let available = Self::available();
+        available.iter().copied().find(|isa| isa.to_string() == name).ok_or_else(|| {
+            let names: Vec<String> = available.iter().map(Isa::to_string).collect();
+            format!("this processor has {}", names.join(", "))
+        })
     }
 }
 
@@ -125,4 +154,17 @@ pub(crate) use dispatch;
 #[inline(always)]
 pub(crate) fn multiply_add<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back_and_others_refused() {
+        for isa in Isa::available() {
+            assert_eq!(isa.to_string().parse(), Ok(isa));
+        }
+        assert!("sse9".parse::<Isa>().unwrap_err().contains("this processor has portable"));
+    }
 }

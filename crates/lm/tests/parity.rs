@@ -18,7 +18,6 @@ fn cases() -> Vec<PathBuf> {
     cases
 }
 
-/// Dense products choose their own instruction set: of them only the best is run.
 #[test]
 fn every_fixture_is_reproduced_on_every_instruction_set() {
     for case in cases() {

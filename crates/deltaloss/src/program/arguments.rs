@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser, RangedU64ValueParser, ValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use deltaloss::kernels::Isa;
 use deltaloss::report::viewer::DocumentOrder;
 
 use super::colour::ColourChoice;
@@ -23,9 +24,17 @@ pub(crate) struct Arguments {
     /// Threads to use [default: one a core]; the numbers do not depend on it
     #[arg(long, global = true, value_name = "N", value_parser = RangedU64ValueParser::<u64>::new().range(1..=1024))]
     pub(crate) threads: Option<u64>,
+    /// Compute with these instructions: avx512, avx2 or portable [default: the best that the processor has]. Numbers then
+    /// differ in their last bits
+    #[arg(long, global = true, value_name = "NAME", value_parser = isa)]
+    pub(crate) isa: Option<Isa>,
     /// When to colour what is printed
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t)]
     pub(crate) color: ColourChoice,
+}
+
+fn isa(name: &str) -> Result<Isa, String> {
+    name.parse()
 }
 
 #[derive(Debug, Subcommand)]

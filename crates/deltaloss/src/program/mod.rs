@@ -22,13 +22,18 @@ use arguments::Arguments;
 use console::Console;
 use failure::Failure;
 
-/// Threads and the console, before any command runs.
+/// Threads, instruction set and the console, before any command runs.
 pub(crate) fn set_up(arguments: &Arguments) -> Result<Console, Failure> {
     if let Some(threads) = arguments.threads {
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads as usize)
             .build_global()
             .map_err(|error| Failure::work(format!("cannot start {threads} threads: {error}")))?;
+    }
+    if let Some(isa) = arguments.isa
+        && let Err(other) = isa.choose()
+    {
+        return Err(Failure::work(format!("--isa {isa} comes too late: {other} is in use")));
     }
     Ok(Console::new(arguments.quiet))
 }

@@ -105,3 +105,16 @@ fn quiet_says_nothing_and_otherwise_one_summary() {
         "{said}"
     );
 }
+
+#[test]
+fn isa_names_the_instructions_to_compute_with() {
+    let folder = tempfile::tempdir().unwrap();
+    score(folder.path(), &["--no-calibrate", "--out", "best"]);
+    score(folder.path(), &["--no-calibrate", "--isa", "portable", "--out", "portable"]);
+    let [best, portable] = ["best", "portable"].map(|run| json(&folder.path().join(run).join("run.json")));
+    assert_eq!(portable["engine"]["instruction_set"], "portable");
+    let loss = |run: &serde_json::Value| run["totals"]["mean_loss_nats"].as_f64().unwrap();
+    assert!((loss(&best) - loss(&portable)).abs() < 1e-5, "{} and {}", loss(&best), loss(&portable));
+    let message = fails(folder.path(), &[&SMALL[..], &["--isa", "sse9", "--out", "none"]].concat(), 2);
+    assert!(message.contains("sse9") && message.contains("this processor has portable"), "{message}");
+}
