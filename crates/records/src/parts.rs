@@ -307,3 +307,6 @@ fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T, RecordsError>
     let bytes = fs::read(path).map_err(RecordsError::io(path, "read it"))?;
     serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests;
