@@ -3,8 +3,8 @@
 use deltaloss_kernels::{Csr, Isa, Packed, lanes_dense_product, lanes_sparse_product};
 
 /// Below this share of nonzero entries the sparse product is the faster one, at every shape of the models at hand
-/// (`bench/density/`); between here and 0.25 it depends on the shape.
-pub const SPARSE_BELOW: f64 = 0.15;
+/// (`bench/density/`).
+pub const SPARSE_BELOW: f64 = 0.25;
 
 /// `y = W·x + b` for every token of a tile, W `[outputs, inputs]`.
 #[derive(Clone, Debug)]
