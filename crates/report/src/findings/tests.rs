@@ -131,6 +131,25 @@ fn categories_that_hold_are_counted_with_those_the_discovery_half_agrees_on() {
 }
 
 #[test]
+fn what_is_not_shown_is_named() {
+    let mut comparison = sample::halves();
+    // 12 of the 19 categories hold; the means differ by 0.015, which does not.
+    let text = sentence(not_shown, &comparison);
+    assert!(
+        text.starts_with("Not shown: that the mean losses differ; that Δ differs from zero in 7 of the 19 categories tested ("),
+        "{text}"
+    );
+    assert!(text.contains("Punctuation") && !text.contains("Digits"), "{text}");
+    assert!(text.contains("; that it goes beyond the placebo’s in "), "{text}");
+    for row in &mut comparison.confirmation.as_mut().unwrap().categories {
+        (row.delta_test, row.difference_test) = (None, None);
+    }
+    let text = sentence(not_shown, &comparison);
+    assert!(text.starts_with("Not shown: that the mean losses differ. "), "{text}");
+    assert_eq!(sentence(not_shown, &sample::comparison()), "", "nothing was tested");
+}
+
+#[test]
 fn headline_numbers_are_of_the_confirmation_half_with_discovery_beside() {
     let text = sentence(overall, &sample::halves());
     assert!(text.contains("=\u{a0}+0.015 [+0.011, +0.019] (discovery half: −0.005). The interval"), "{text}");

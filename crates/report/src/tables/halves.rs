@@ -91,7 +91,7 @@ fn confirmed(discovery: Option<&DeltaRow>, confirmation: &DeltaRow) -> &'static 
     match (holds(confirmation.delta_test), signs[0] == signs[1]) {
         (true, true) => "yes",
         (true, false) => "reversed",
-        (false, true) => "no, same sign",
-        (false, false) => "no, other sign",
+        (false, true) => "no (same sign)",
+        (false, false) => "no (other sign)",
     }
 }

@@ -25,6 +25,28 @@ fn shown(table: &Table, name: &str) -> Vec<(String, String)> {
 }
 
 #[test]
+fn what_one_half_shows_is_confirmed_by_the_other_or_not() {
+    let mut comparison = sample::halves();
+    let verdict =
+        |comparison: &Comparison, name: &str| shown(&confirmation(comparison), name).pop().unwrap().1;
+    assert_eq!(verdict(&comparison, "Digits"), "yes");
+    assert_eq!(verdict(&comparison, "Punctuation"), "nothing to confirm");
+    let halves = comparison.confirmation.as_mut().unwrap();
+    let digits = halves.categories.iter_mut().find(|row| row.name == "Digits").unwrap();
+    digits.delta_nats =
+        digits.delta_nats.map(|delta| deltaloss_stats::Estimate { value: -delta.value, ..delta });
+    assert_eq!(verdict(&comparison, "Digits"), "reversed");
+    let halves = comparison.confirmation.as_mut().unwrap();
+    halves.categories.iter_mut().for_each(|row| row.delta_test = None);
+    assert_eq!(verdict(&comparison, "Digits"), "no (other sign)");
+    // Either basis is in the file; without halves there is no table.
+    let bases: std::collections::HashSet<String> =
+        read(&confirmation(&comparison)).into_iter().map(|mut row| row.remove("basis").unwrap()).collect();
+    assert_eq!(bases.len(), 2);
+    assert!(confirmation(&sample::with_intervals()).rows.is_empty());
+}
+
+#[test]
 fn a_file_has_every_set_and_the_page_the_confirmation_half() {
     let comparison = sample::halves();
     let table = categories(&comparison);
