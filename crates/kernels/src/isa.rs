@@ -45,10 +45,8 @@ impl Isa {
     /// # Errors
     /// Another was chosen before, which is given.
     pub fn choose(self) -> Result<(), Isa> {
-        match CHOSEN.get_or_init(|| self) {
-            &chosen if chosen == self => Ok(()),
-            &chosen => Err(chosen),
-        }
+        let chosen = *CHOSEN.get_or_init(|| self);
+        if chosen == self { Ok(()) } else { Err(chosen) }
     }
 }
 
