@@ -6,7 +6,7 @@ use png::{BitDepth, ColorType, Encoder, PixelDimensions, Unit};
 use resvg::tiny_skia::{Color, Pixmap, Transform};
 use resvg::usvg::{Options, Tree, fontdb};
 
-/// Width of every figure's PNG file, pixels: 600 a inch at [`PRINT_WIDTH_METRES`].
+/// Width of every figure's PNG file, pixels: 600 an inch at 12 cm.
 pub const PNG_WIDTH: u32 = 2835;
 /// Width that it is printed at.
 const PRINT_WIDTH_METRES: f64 = 0.12;
