@@ -2,20 +2,22 @@
 # Makes the pictures in the README. docs/report.png: the top of a report with its answer on the left, two of its figures
 # on the right, as Chromium draws them, in 256 colours. docs/viewer.png: the token viewer with a token pinned.
 #
-#     docs/screenshot.sh DEMO [VIEW]
+#     docs/screenshot.sh DEMO OWN [VIEW]
 #
-# DEMO is the folder of a comparison, such as `deltaloss demo` writes; VIEW is what stands behind # in the viewer's address
-# (by default the first document with its 60th token). Needs the program in target/release, Chromium (CHROMIUM names another browser
+# DEMO is the folder that `deltaloss demo` writes. OWN is a comparison over this project's own Python files, since the demonstration's texts,
+# which the viewer shows, are not ours to commit. VIEW is what stands behind # in the viewer's address
+# (by default the first document with its 60th token). Needs the program in target/release (or where DELTALOSS says), Chromium (CHROMIUM names another browser
 # of its kind) and Python 3 with Pillow.
 set -euo pipefail
 
-if [[ $# -lt 1 || ! -f $1/report.html ]]; then
-    echo "usage: docs/screenshot.sh DEMO [VIEW], where DEMO/report.html is a report" >&2
+if [[ $# -lt 2 || ! -f $1/report.html || ! -f $2/report.html ]]; then
+    echo "usage: docs/screenshot.sh DEMO OWN [VIEW], where DEMO/report.html and OWN/report.html are reports" >&2
     exit 2
 fi
 demo=$(realpath "$1")
+own=$(realpath "$2")
 docs=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
-view=${2:-tokens?document=0&token=60}
+view=${3:-tokens?document=0&token=60}
 scratch=$(mktemp -d)
 server=
 trap '[[ -z $server ]] || kill "$server"; rm -rf "$scratch"' EXIT
@@ -53,7 +55,7 @@ PYTHON
 }
 
 shoot "$docs/report.png" "$width" "$height" "file://$scratch/page.html"
-"$docs/../target/release/deltaloss" view "$demo" >"$scratch/address" 2>"$scratch/said" &
+"${DELTALOSS:-$docs/../target/release/deltaloss}" view "$own" >"$scratch/address" 2>"$scratch/said" &
 server=$!
 until [[ -s $scratch/address ]]; do kill -0 "$server" || { cat "$scratch/said" >&2; exit 1; }; sleep 0.1; done
 shoot "$docs/viewer.png" 1280 800 "$(cat "$scratch/address")#$view"
