@@ -13,7 +13,7 @@ use super::cache::{Content, RunCache};
 use super::render::Used;
 use super::{Experiment, ModelTable, refuse, table_name};
 use crate::bundled::ORACLE;
-use crate::compare::{CompareOptions, write_comparison};
+use crate::compare::{COMPARISON_ENTRIES, CompareOptions, write_comparison};
 use crate::downloads::{Downloads, ModelPlace};
 use crate::error::Error;
 use crate::oracle::write_oracle_run;
@@ -22,21 +22,24 @@ use crate::scoring::{GgufOptions, is_gguf, open_gguf, score_to_folder};
 /// The copy of the experiment beside its results.
 const COPY: &str = "experiment.toml";
 
+/// Everything that an experiment's folder may hold: what a comparison does, its runs and the copy.
+const ENTRIES: [&str; COMPARISON_ENTRIES.len() + 2] = {
+    let mut entries = [COPY; COMPARISON_ENTRIES.len() + 2];
+    entries[0] = "runs";
+    let mut index = 0;
+    while index < COMPARISON_ENTRIES.len() {
+        entries[index + 2] = COMPARISON_ENTRIES[index];
+        index += 1;
+    }
+    entries
+};
+
 /// The folder of an experiment: a comparison with its runs.
 const EXPERIMENT: FolderKind = FolderKind {
     name: "experiment",
     marker: "results.json",
     schema: "deltaloss.results/",
-    entries: &[
-        COPY,
-        "figures",
-        "joined.parquet",
-        "report.html",
-        "report.md",
-        "results.json",
-        "runs",
-        "tables",
-    ],
+    entries: &ENTRIES,
     required: &["report.html", "runs"],
 };
 
