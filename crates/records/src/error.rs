@@ -51,7 +51,7 @@ pub enum RecordsError {
         problem: String,
     },
     /// The output folder is there, was to be replaced, and is something else.
-    #[error("{path} exists and is not replaced, for it does not look like a {kind} of deltaloss: {difference}. Choose another --out or remove it yourself", path = .path.display())]
+    #[error("{path} exists and is not replaced, for it does not look like deltaloss's own {kind}: {difference}. Choose another --out or remove it yourself", path = .path.display())]
     NotOurs {
         /// The folder.
         path: PathBuf,

@@ -39,6 +39,7 @@ fn an_experiment_is_a_comparison_with_its_runs_and_its_defaults_written_out() {
     assert!(said.contains("Open deltaloss-study/report.html") && kept(&said) == 0, "{said}");
     let out = folder.path().join("deltaloss-study");
     let entries = [
+        "documents.parquet",
         "experiment.toml",
         "figures",
         "joined.parquet",
@@ -47,6 +48,7 @@ fn an_experiment_is_a_comparison_with_its_runs_and_its_defaults_written_out() {
         "results.json",
         "runs",
         "tables",
+        "vocabulary.parquet",
     ];
     assert_eq!(names(&out), entries);
     assert_eq!(names(&out.join("runs")), ["dense", "dense-small"]);
