@@ -1,3 +1,5 @@
+//! Every operation on every instruction set.
+
 use super::*;
 use crate::isa::dispatch;
 

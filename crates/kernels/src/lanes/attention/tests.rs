@@ -1,3 +1,5 @@
+//! Attention against the reference operation, and what it leaves out.
+
 use super::*;
 use crate::lanes::testing::{rows, tiles};
 use crate::testing::{Random, assert_close_rows};
