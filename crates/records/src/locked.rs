@@ -5,7 +5,7 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use crate::error::RecordsError;
-use crate::staged::{Live, StagedFolder, forget, remember, remove_empty};
+use crate::staged::{Live, StagedFolder, forget, live, remove_empty};
 
 /// How the names of entries begin that are worth keeping: what is settled of a scoring.
 const WORTH_KEEPING: [&str; 2] = ["part-", "temperature"];
@@ -36,6 +36,7 @@ impl LockedFolder {
             .collect();
         let made: Vec<PathBuf> = made.into_iter().rev().collect();
         let busy = || RecordsError::Busy { path: destination.to_owned() };
+        let mut live = live();
         // The process that had it may just be removing it.
         for _ in 0..100 {
             fs::create_dir_all(path).map_err(RecordsError::io(path, "create the folder"))?;
@@ -52,14 +53,12 @@ impl LockedFolder {
             if !is_same(&lock, &name) {
                 continue;
             }
+            live.push(Live { folder: path.to_owned(), made: made.clone(), kept: worth_keeping(path)? });
+            drop(live);
             let folder =
                 LockedFolder { path: path.to_owned(), lock: Some(lock), made, keeps: Cell::new(true) };
             folder.sweep(destination)?;
-            folder
-                .keeps
-                .set(folder.names()?.iter().any(|name| WORTH_KEEPING.iter().any(|w| name.starts_with(w))));
-            let (made, kept) = (folder.made.clone(), folder.keeps.get());
-            remember(Live { folder: path.to_owned(), made, kept });
+            folder.set_keeps(worth_keeping(path)?);
             return Ok(folder);
         }
         Err(busy())
@@ -71,16 +70,23 @@ impl LockedFolder {
 
     /// From now on there is something in it that is worth keeping.
     pub(crate) fn keep(&self) {
-        if !self.keeps.replace(true) {
-            forget(&self.path);
-            remember(Live { folder: self.path.clone(), made: Vec::new(), kept: true });
+        if !self.keeps.get() {
+            self.set_keeps(true);
+        }
+    }
+
+    /// Whether it stays when it is dropped or abandoned.
+    fn set_keeps(&self, keeps: bool) {
+        self.keeps.set(keeps);
+        for live in live().iter_mut().filter(|live| live.folder == self.path) {
+            live.kept = keeps;
         }
     }
 
     /// Cleans up behind a process that was killed: removes what it has left half-written, puts back what it had moved away,
     /// and removes everything where it had moved the finished folder to its place.
     fn sweep(&self, destination: &Path) -> Result<(), RecordsError> {
-        let names = self.names()?;
+        let names = names(&self.path)?;
         let staged = |name: &String| name.starts_with('.') && name.ends_with(StagedFolder::SUFFIX);
         if names.iter().any(|name| name == Self::FINISHED) && !names.iter().any(staged) {
             return self.remove_entries(|_| true);
@@ -101,20 +107,8 @@ impl LockedFolder {
     /// Removes everything but the lock and what is being staged.
     pub(crate) fn clear(&self) -> Result<(), RecordsError> {
         self.remove_entries(|name| !name.ends_with(StagedFolder::SUFFIX))?;
-        self.keeps.set(false);
-        forget(&self.path);
-        remember(Live { folder: self.path.clone(), made: self.made.clone(), kept: false });
+        self.set_keeps(false);
         Ok(())
-    }
-
-    fn names(&self) -> Result<Vec<String>, RecordsError> {
-        let refused = RecordsError::io(&self.path, "list it");
-        let names = || -> std::io::Result<Vec<String>> {
-            fs::read_dir(&self.path)?
-                .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
-                .collect()
-        };
-        names().map_err(refused)
     }
 
     fn remove_entries(&self, chosen: impl Fn(&str) -> bool) -> Result<(), RecordsError> {
@@ -140,19 +134,22 @@ impl LockedFolder {
     /// Removes the folder: its work is done.
     pub(crate) fn remove(mut self) -> Result<(), RecordsError> {
         self.keeps.set(true);
-        forget(&self.path);
         self.made.clear();
         // Some systems do not remove a file that is open; elsewhere it is held to the end.
         if !cfg!(unix) {
             self.lock = None;
         }
-        fs::remove_dir_all(&self.path).map_err(RecordsError::io(&self.path, "remove the finished parts"))
+        let held = forget(&self.path);
+        let removed = fs::remove_dir_all(&self.path);
+        // Dropping asks for it.
+        drop(held);
+        removed.map_err(RecordsError::io(&self.path, "remove the finished parts"))
     }
 }
 
 impl Drop for LockedFolder {
     fn drop(&mut self) {
-        forget(&self.path);
+        let _held = forget(&self.path);
         if self.keeps.get() {
             return;
         }
@@ -162,6 +159,17 @@ impl Drop for LockedFolder {
         let _ = fs::remove_dir_all(&self.path);
         remove_empty(&self.made);
     }
+}
+
+fn names(folder: &Path) -> Result<Vec<String>, RecordsError> {
+    let names = || -> std::io::Result<Vec<String>> {
+        fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    };
+    names().map_err(RecordsError::io(folder, "list it"))
+}
+
+fn worth_keeping(folder: &Path) -> Result<bool, RecordsError> {
+    Ok(names(folder)?.iter().any(|name| WORTH_KEEPING.iter().any(|start| name.starts_with(start))))
 }
 
 /// Whether the open file is the one of that name.

@@ -92,23 +92,22 @@ pub(crate) struct Live {
 /// For [`abandon_staged_folders`].
 static LIVE: Mutex<Vec<Live>> = Mutex::new(Vec::new());
 
-fn live() -> MutexGuard<'static, Vec<Live>> {
+/// The folders that [`abandon_staged_folders`] knows of. Held while one is made, so that no signal finds it unknown.
+pub(crate) fn live() -> MutexGuard<'static, Vec<Live>> {
     // The list stays usable if a thread died with it.
     LIVE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Takes note of a folder for [`abandon_staged_folders`].
-pub(crate) fn remember(folder: Live) {
-    live().push(folder);
-}
-
-/// Takes a folder out of the list.
-pub(crate) fn forget(folder: &Path) {
-    live().retain(|live| live.folder != folder);
+/// Takes a folder out of the list, which the answer holds, so that a signal waits until the folder is gone or in its place.
+pub(crate) fn forget(folder: &Path) -> MutexGuard<'static, Vec<Live>> {
+    let mut live = live();
+    live.retain(|live| live.folder != folder);
+    live
 }
 
 /// Removes every folder that is being staged, for a program that is about to exit on a signal, but for those from which a
-/// later scoring goes on: the answer is these. A folder that is just being moved to its place is waited for.
+/// later scoring goes on: the answer is these. A folder that is just being moved to its place is waited for. Whoever makes,
+/// moves or drops one afterwards waits for the process to end, so the caller must end it.
 pub fn abandon_staged_folders() -> Vec<PathBuf> {
     let mut kept = Vec::new();
     // The innermost first, should one lie in another.
@@ -127,6 +126,8 @@ pub fn abandon_staged_folders() -> Vec<PathBuf> {
         }
         remove_empty(&live.made);
     }
+    // Never let go: a thread that fails because its folder is gone must not speak before the caller does.
+    std::mem::forget(all);
     kept
 }
 
@@ -165,6 +166,7 @@ impl StagedFolder {
         overwrite: bool,
     ) -> Result<Self, RecordsError> {
         check_free(&destination, kind, overwrite)?;
+        let mut live = live();
         let mut made: Vec<PathBuf> =
             parent.ancestors().take_while(|ancestor| !ancestor.exists()).map(Path::to_owned).collect();
         made.reverse();
@@ -175,7 +177,7 @@ impl StagedFolder {
             .suffix(Self::SUFFIX)
             .tempdir_in(&parent)
             .map_err(RecordsError::io(&parent, "make a folder in it"))?;
-        remember(Live { folder: staging.path().to_owned(), made: made.clone(), kept: false });
+        live.push(Live { folder: staging.path().to_owned(), made: made.clone(), kept: false });
         Ok(StagedFolder { staging: Some(staging), destination, kind, overwrite, made })
     }
 
@@ -191,9 +193,7 @@ impl StagedFolder {
     /// is, and the error names the place.
     pub fn commit(mut self) -> Result<(), RecordsError> {
         let Some(staging) = self.staging.take() else { return Ok(()) };
-        // Held while moving, so that a signal's handler waits.
-        let mut live = live();
-        live.retain(|live| live.folder != staging.path());
+        let _held = forget(staging.path());
         let staging = staging.keep();
         self.move_into_place(&staging).map_err(|error| RecordsError::Kept {
             problem: error.to_string(),
@@ -232,7 +232,7 @@ impl StagedFolder {
 impl Drop for StagedFolder {
     fn drop(&mut self) {
         let Some(staging) = self.staging.take() else { return };
-        forget(staging.path());
+        let _held = forget(staging.path());
         drop(staging);
         remove_empty(&self.made);
     }
