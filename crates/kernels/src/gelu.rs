@@ -5,7 +5,7 @@
 //! (`tools/fit_coefficients.py`); Φ(x) is Q(a) for x < 0 and 1 − Q(a) otherwise, so the tail keeps its relative
 //! accuracy.
 
-use crate::exp::exp_nonpositive_lanes;
+use crate::exp::exp2_lanes;
 use crate::isa::{dispatch, multiply_add};
 use crate::vector::{LANES, Vector};
 
@@ -42,7 +42,9 @@ fn gelu_lanes<V: Vector>(x: V) -> V {
     for degree in [7, 6, 5, 4, 3, 2, 1, 0] {
         p = p.multiply_add(s, V::splat(P[degree]));
     }
-    let exp = exp_nonpositive_lanes(a.multiply(a).multiply(V::splat(-0.5)));
+    // exp(−a²/2) as a power of 2; from about a = 13 on it is not normal, and nothing beside x.
+    let exponent = a.multiply(V::splat(-0.5 * std::f32::consts::LOG2_E)).multiply(a);
+    let exp = exp2_lanes(exponent).zero_below(exponent, -126.0);
     let tail = exp.multiply(s.multiply(p));
     // x·Q below zero, x − x·Q above.
     let product = x.multiply(tail);

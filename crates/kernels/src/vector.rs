@@ -35,8 +35,11 @@ pub(crate) trait Vector: Copy {
     fn where_negative(self, of: Self, other: Self) -> Self;
     /// 2ⁿ where a lane is n + 1.5·2²³, n an integer from −126 to 127.
     fn power_of_two(self) -> Self;
-    /// The lane's bits plus those of `of` shifted left by 23: the lane times 2ⁿ where `of` is n + 1.5·2²³ and all stays normal.
-    fn times_power_of_two(self, of: Self) -> Self;
+    /// The lane less the largest integer that is not above it, for lanes that are finite or NaN.
+    fn fraction(self) -> Self;
+    /// The lane times 2ⁿ, n the largest integer that is not above that of `of`, where the lane, `of` and the result are normal; NaN
+    /// where the lane and `of` are.
+    fn times_power_of_floor(self, of: Self) -> Self;
     /// Absolute values.
     fn magnitude(self) -> Self;
     /// Zero in the lanes where the bits of the magnitude are below those of `bound`, which is not negative.
@@ -125,8 +128,15 @@ impl<const FMA: bool> Vector for Portable<FMA> {
         Portable(self.0.map(|x| f32::from_bits(x.to_bits().wrapping_add(127) << 23)))
     }
     #[inline(always)]
-    fn times_power_of_two(self, of: Self) -> Self {
-        self.with(of, |a, of| f32::from_bits(a.to_bits().wrapping_add(of.to_bits() << 23)))
+    fn fraction(self) -> Self {
+        Portable(self.0.map(|x| x - x.floor()))
+    }
+    #[inline(always)]
+    fn times_power_of_floor(self, of: Self) -> Self {
+        // Added to 1.5·2²³ an integer stands in the lowest bits.
+        self.with(of, |a, of| {
+            f32::from_bits(a.to_bits().wrapping_add((of.floor() + 12_582_912.0).to_bits() << 23))
+        })
     }
     #[inline(always)]
     fn magnitude(self) -> Self {

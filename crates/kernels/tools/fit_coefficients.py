@@ -31,6 +31,12 @@ target = np.array([float((mp.e ** mp.mpf(v) - 1 - mp.mpf(v)) / mp.mpf(v) ** 2) f
 coefficients, error = fit(np.vander(r, 5, increasing=True), target)
 print("exp P:", [float(np.float32(c)) for c in coefficients], "relative error of P", error)
 
+# 2^r on 0 <= r <= 1
+r = (nodes + 1) / 2
+target = np.exp2(r)
+coefficients, error = fit(np.vander(r, 6, increasing=True), target)
+print("exp2 P2:", [float(np.float32(c)) for c in coefficients], "relative error", error)
+
 # Q(x) = erfc(x / sqrt 2) / 2 = exp(-x^2 / 2) * s * P(s), with s = 1 / (1 + 0.35 x), 0 <= x <= 14
 x = (nodes + 1) * 7
 s = 1 / (1 + 0.35 * x)

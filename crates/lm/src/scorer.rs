@@ -184,7 +184,7 @@ fn token_score((row, calibrated): (&LossRow, Option<&TemperedRow>)) -> TokenScor
 
 /// The version of the native engine's numbers ([`Scorer::numbers`]): to be raised with every change after which a score may have
 /// other bits.
-pub const NUMBERS: u32 = 2;
+pub const NUMBERS: u32 = 3;
 
 /// The native engine as a [`Scorer`]: windows are spread over rayon's threads, each computed on one.
 #[derive(Debug)]

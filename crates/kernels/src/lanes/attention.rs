@@ -1,13 +1,16 @@
 //! Causal attention of one window, head by head, for a block of up to 32 queries at a time that lie side by side: scores, softmax and
 //! weighted sums are the same few operations for every key, which is one number broadcast to all queries.
 //!
+//! A softmax is the same whatever is subtracted from its scores. The largest score, which one would have to look for first, is
+//! only one choice; |query| · the largest |key| so far is as good while it is small, and then scores begin at its negative.
+//!
 //! What AbsTopK zeroed costs little: a feature that is zero in all queries of a block, or in all keys, is left out of the scores, and
 //! where none is left every score is zero, so that attention is a running mean of the values. Both are exact.
 
 use super::{TILE, lanes_of, load, store};
 use crate::aligned::Aligned;
 use crate::attention::AttentionShape;
-use crate::exp::exp2_nonpositive_lanes;
+use crate::exp::exp2_lanes;
 use crate::isa::dispatch;
 use crate::vector::{LANES, Vector};
 
@@ -17,14 +20,23 @@ const ACROSS: usize = 2;
 const KEYS: usize = 8;
 /// Features of the values summed together, likewise.
 const FEATURES: usize = 8;
+/// Up to here the bound on a query's scores, as an exponent of 2, is what is subtracted. Scores then lie between 0 and −2 · this, so
+/// that no weight underflows, and are rounded as numbers of that size: by 2⁻¹⁹ at most.
+const BOUND: f32 = 32.0;
+/// Below this an exponent of 2 is taken at this: all stays normal.
+const LOWEST: f32 = -125.0;
 
 /// Room for [`lanes_attention`], kept between calls.
 #[derive(Clone, Debug, Default)]
 pub struct AttentionScratch {
-    /// `[keys][queries]`.
-    scores: Aligned,
+    /// `[keys][queries]` of one tile of keys.
+    weights: Aligned,
+    /// `[features][queries]`, sums over the keys so far.
+    sums: Aligned,
     /// `[features][queries]`, the live ones alone.
     queries: Aligned,
+    /// The largest |key|² up to each token.
+    reach: Vec<f32>,
     /// Features that are not zero in all keys.
     live_keys: Vec<bool>,
     /// Features that are not zero in all keys nor in all queries of the block.
@@ -77,15 +89,75 @@ fn is_live(row: &[f32]) -> bool {
     row.iter().fold(0, |bits, value| bits | value.to_bits() << 1) != 0
 }
 
-/// Scores of `KEYS` keys from lane `key` of a tile on, for all queries of a block.
+/// The largest |key|² up to each token of the window, and which features are not zero in all keys.
 #[inline(always)]
-fn dots<V: Vector, const A: usize>(
+fn survey_keys<V: Vector>(head: Head<'_>, scratch: &mut AttentionScratch) {
+    let mut largest = 0.0f32;
+    scratch.live_keys.clear();
+    scratch.live_keys.resize(head.d, false);
+    scratch.reach.clear();
+    for tile in 0..head.qkv.count() {
+        let (keys, lanes, tokens) = head.part(1, tile);
+        let mut squares = [0.0; TILE];
+        for (live, row) in scratch.live_keys.iter_mut().zip(keys.chunks_exact(lanes)) {
+            *live |= is_live(&row[..tokens]);
+            for first in (0..lanes).step_by(LANES) {
+                let key = V::load(&row[first..]);
+                key.multiply_add(key, V::load(&squares[first..])).store(&mut squares[first..]);
+            }
+        }
+        for square in &mut squares[..lanes] {
+            largest = largest.max(*square);
+            *square = largest;
+        }
+        scratch.reach.extend_from_slice(&squares[..lanes]);
+    }
+}
+
+/// The block's queries of its live features, scaled so that scores are exponents of 2; gives a bound on each query's scores.
+#[inline(always)]
+fn gather_queries<V: Vector, const A: usize>(
+    head: Head<'_>,
+    tile: usize,
+    first: usize,
+    scratch: &mut AttentionScratch,
+) -> [[f32; LANES]; A] {
+    let (queries, lanes, _) = head.part(0, tile);
+    let scale = V::splat(std::f32::consts::LOG2_E / (head.d as f32).sqrt());
+    let mut squares = [V::splat(0.0); A];
+    scratch.live.clear();
+    for (feature, row) in queries.chunks_exact(lanes).enumerate() {
+        if scratch.live_keys[feature] && is_live(&row[first..][..A * LANES]) {
+            let mut queries: [V; A] = load(row, first);
+            for v in 0..A {
+                queries[v] = queries[v].multiply(scale);
+                squares[v] = queries[v].multiply_add(queries[v], squares[v]);
+            }
+            store(queries, &mut scratch.queries, scratch.live.len() * A * LANES);
+            scratch.live.push(feature);
+        }
+    }
+    let reach: [V; A] = load(&scratch.reach[tile * TILE..], first);
+    let mut bounds = [[0.0; LANES]; A];
+    for v in 0..A {
+        squares[v].multiply(reach[v]).store(&mut bounds[v]);
+        for bound in &mut bounds[v] {
+            *bound = bound.sqrt();
+        }
+    }
+    bounds
+}
+
+/// `start` + the scores of `KEYS` keys from lane `key` of a tile on, for all queries of a block.
+#[inline(always)]
+fn scores<V: Vector, const A: usize>(
+    start: [V; A],
     scratch: &AttentionScratch,
     keys: &[f32],
     lanes: usize,
     key: usize,
 ) -> [[V; A]; KEYS] {
-    let mut sums = [[V::splat(0.0); A]; KEYS];
+    let mut sums = [start; KEYS];
     for (queries, &feature) in scratch.queries.chunks_exact(A * LANES).zip(&scratch.live) {
         let queries: [V; A] = load(queries, 0);
         let keys = &keys[feature * lanes + key..][..KEYS];
@@ -99,160 +171,148 @@ fn dots<V: Vector, const A: usize>(
     sums
 }
 
-/// The block's queries of its live features, scaled so that scores are exponents of 2.
-#[inline(always)]
-fn gather_queries<V: Vector, const A: usize>(
-    head: Head<'_>,
+/// The keys of one tile that some query of a block sees.
+#[derive(Clone, Copy)]
+struct Seen {
     tile: usize,
-    first: usize,
-    scratch: &mut AttentionScratch,
-) {
-    let (queries, lanes, _) = head.part(0, tile);
-    let scale = V::splat(std::f32::consts::LOG2_E / (head.d as f32).sqrt());
-    scratch.live.clear();
-    for (feature, row) in queries.chunks_exact(lanes).enumerate() {
-        if scratch.live_keys[feature] && is_live(&row[first..][..A * LANES]) {
-            let mut queries: [V; A] = load(row, first);
-            for queries in &mut queries {
-                *queries = queries.multiply(scale);
-            }
-            store(queries, &mut scratch.queries, scratch.live.len() * A * LANES);
-            scratch.live.push(feature);
-        }
+    end: usize,
+    /// The block's first lane, where the tile is the block's own; else past the end: keys from there on are later than some query.
+    late: usize,
+}
+
+impl Seen {
+    /// Lanes of a block's vector `v` that are before key `key`.
+    #[inline(always)]
+    fn before(self, key: usize, v: usize) -> usize {
+        (key.saturating_sub(self.late)).saturating_sub(v * LANES)
     }
 }
 
-/// Fills the scores `[keys][queries]` of the block that begins at lane `first` of `tile`, −∞ where the key is later than the
-/// query, and gives the largest of each query and `start`.
+/// What a block from lane `first` of `tile` on sees of each tile.
 #[inline(always)]
-fn score<V: Vector, const A: usize>(
+fn seen<const A: usize>(tile: usize, first: usize, key_tile: usize) -> Seen {
+    let own = key_tile == tile;
+    let end = if own { first + A * LANES } else { TILE };
+    Seen { tile: key_tile, end, late: if own { first } else { TILE } }
+}
+
+/// The largest score of each query.
+#[inline(always)]
+fn largest<V: Vector, const A: usize>(
     head: Head<'_>,
     tile: usize,
     first: usize,
-    start: f32,
-    scratch: &mut AttentionScratch,
+    scratch: &AttentionScratch,
 ) -> [V; A] {
-    let mut max = [V::splat(start); A];
-    let mut scores = std::mem::take(&mut scratch.scores);
-    let mut place = 0;
+    let mut max = [V::splat(f32::NEG_INFINITY); A];
     for key_tile in 0..=tile {
+        let seen = seen::<A>(tile, first, key_tile);
         let (keys, lanes, _) = head.part(1, key_tile);
-        let end = if key_tile < tile { TILE } else { first + A * LANES };
-        for key in (0..end).step_by(KEYS) {
-            let mut sums = dots::<V, A>(scratch, keys, lanes, key);
-            if key_tile == tile && key + KEYS > first {
-                for (j, sums) in sums.iter_mut().enumerate() {
-                    let before = (key + j).saturating_sub(first);
-                    for (v, sum) in sums.iter_mut().enumerate() {
-                        *sum = sum.fill_first(before.saturating_sub(v * LANES), f32::NEG_INFINITY);
-                    }
-                }
-            }
-            for sums in sums {
+        for key in (0..seen.end).step_by(KEYS) {
+            let scores = scores([V::splat(0.0); A], scratch, keys, lanes, key);
+            for j in 0..KEYS {
                 for v in 0..A {
-                    max[v] = max[v].larger(sums[v]);
+                    max[v] =
+                        max[v].larger(scores[j][v].fill_first(seen.before(key + j, v), f32::NEG_INFINITY));
                 }
-                store(sums, &mut scores, place);
-                place += A * LANES;
             }
         }
     }
-    scratch.scores = scores;
     max
 }
 
-/// Turns the scores of some keys into weights, and gives each query's sum of them and `total`.
+/// Fills the weights `[keys][queries]` of one tile of keys, 2 to the power of the scores from `start` on (no less than
+/// [`LOWEST`] where `CLAMP`), zero where the key is later than the query, and gives each query's sum of them and `total`.
 #[inline(always)]
-fn weigh<V: Vector, const A: usize>(scores: &mut [f32], max: [V; A], mut total: [V; A]) -> [V; A] {
-    for scores in scores.chunks_exact_mut(A * LANES) {
-        let mut weights: [V; A] = load(scores, 0);
-        for v in 0..A {
-            weights[v] = exp2_nonpositive_lanes(weights[v].subtract(max[v]));
-            total[v] = total[v].add(weights[v]);
+fn weigh<V: Vector, const A: usize, const CLAMP: bool>(
+    head: Head<'_>,
+    seen: Seen,
+    start: [V; A],
+    mut total: [V; A],
+    scratch: &mut AttentionScratch,
+) -> [V; A] {
+    let (keys, lanes, _) = head.part(1, seen.tile);
+    let mut weights = std::mem::take(&mut scratch.weights);
+    for (key, weights) in (0..seen.end).step_by(KEYS).zip(weights.chunks_exact_mut(KEYS * A * LANES)) {
+        let mut scores = scores(start, scratch, keys, lanes, key);
+        for j in 0..KEYS {
+            for v in 0..A {
+                if CLAMP {
+                    scores[j][v] = scores[j][v].larger(V::splat(LOWEST));
+                }
+                scores[j][v] = exp2_lanes(scores[j][v]);
+            }
         }
-        store(weights, scores, 0);
-    }
-    total
-}
-
-/// The same for the keys that are as late as the block's queries: what is later than a query has no weight at all, not even a tiny one.
-#[inline(always)]
-fn weigh_late<V: Vector, const A: usize>(scores: &mut [f32], max: [V; A], mut total: [V; A]) -> [V; A] {
-    for (key, scores) in scores.chunks_exact_mut(A * LANES).enumerate() {
-        let mut weights: [V; A] = load(scores, 0);
-        for v in 0..A {
-            let weight = exp2_nonpositive_lanes(weights[v].subtract(max[v]));
-            weights[v] = weight.fill_first(key.saturating_sub(v * LANES), 0.0);
-            total[v] = total[v].add(weights[v]);
+        if key + KEYS > seen.late {
+            for j in 0..KEYS {
+                for v in 0..A {
+                    scores[j][v] = scores[j][v].fill_first(seen.before(key + j, v), 0.0);
+                }
+            }
         }
-        store(weights, scores, 0);
+        for j in 0..KEYS {
+            for v in 0..A {
+                total[v] = total[v].add(scores[j][v]);
+            }
+            store(scores[j], weights, j * A * LANES);
+        }
     }
+    scratch.weights = weights;
     total
 }
 
 /// `sums[feature][query] += Σ_key value · weight` over the keys of one tile.
 #[inline(always)]
-fn mix_tile<V: Vector, const A: usize>(
-    mut sums: [[V; A]; FEATURES],
-    values: &[f32],
-    features: [usize; FEATURES],
-    lanes: usize,
-    weights: &[f32],
-) -> [[V; A]; FEATURES] {
-    let keys = weights.len() / (A * LANES);
-    let mut rows = [&values[..0]; FEATURES];
-    for i in 0..FEATURES {
-        rows[i] = &values[features[i] * lanes..][..keys];
-    }
-    for key in 0..keys {
-        let weights: [V; A] = load(&weights[key * A * LANES..], 0);
-        for i in 0..FEATURES {
-            let value = V::splat(rows[i][key]);
-            for v in 0..A {
-                sums[i][v] = value.multiply_add(weights[v], sums[i][v]);
-            }
-        }
-    }
-    sums
-}
-
-/// `out[feature][query] = Σ_key value · weight / total` for the head's features, into rows of `lanes` from lane `first` on.
-#[inline(always)]
-fn mix<V: Vector, const A: usize>(
-    head: Head<'_>,
-    tile: usize,
-    first: usize,
-    weights: &[f32],
-    total: [V; A],
-    out: &mut [f32],
-) {
-    let mut totals = [[0.0; LANES]; A];
-    for v in 0..A {
-        total[v].store(&mut totals[v]);
-    }
-    let mut scale = total;
-    for v in 0..A {
-        scale[v] = V::load(&totals[v].map(|total| 1.0 / total));
-    }
+fn mix<V: Vector, const A: usize>(head: Head<'_>, seen: Seen, scratch: &mut AttentionScratch) {
+    let (values, lanes, tokens) = head.part(2, seen.tile);
+    let keys = seen.end.min(tokens);
+    let weights = &scratch.weights[..keys * A * LANES];
     for start in (0..head.d).step_by(FEATURES) {
         // Past the last feature the last is summed again, and not written.
-        let features: [usize; FEATURES] = std::array::from_fn(|i| (start + i).min(head.d - 1));
+        let mut rows = [&values[..0]; FEATURES];
         let mut sums = [[V::splat(0.0); A]; FEATURES];
-        for key_tile in 0..=tile {
-            let (values, lanes, tokens) = head.part(2, key_tile);
-            let keys = if key_tile < tile { TILE } else { tokens.min(first + A * LANES) };
-            let weights = &weights[key_tile * TILE * A * LANES..][..keys * A * LANES];
-            sums = mix_tile(sums, values, features, lanes, weights);
-        }
-        let lanes = out.len() / head.d;
         for i in 0..FEATURES {
-            if start + i < head.d {
+            let feature = (start + i).min(head.d - 1);
+            rows[i] = &values[feature * lanes..][..keys];
+            sums[i] = load(&scratch.sums, feature * A * LANES);
+        }
+        for key in 0..keys {
+            let weights: [V; A] = load(&weights[key * A * LANES..], 0);
+            for i in 0..FEATURES {
+                let value = V::splat(rows[i][key]);
                 for v in 0..A {
-                    sums[i][v] = sums[i][v].multiply(scale[v]);
+                    sums[i][v] = value.multiply_add(weights[v], sums[i][v]);
                 }
-                store(sums[i], &mut out[(start + i) * lanes..], first);
             }
         }
+        for i in 0..FEATURES.min(head.d - start) {
+            store(sums[i], &mut scratch.sums, (start + i) * A * LANES);
+        }
+    }
+}
+
+/// `out[feature][query] = sum / total` for the head's features, into rows of `lanes` from lane `first` on.
+#[inline(always)]
+fn write_means<V: Vector, const A: usize>(
+    sums: &[f32],
+    total: [V; A],
+    d: usize,
+    first: usize,
+    out: &mut [f32],
+) {
+    let mut scale = total;
+    for v in 0..A {
+        let mut totals = [0.0; LANES];
+        total[v].store(&mut totals);
+        scale[v] = V::load(&totals.map(|total| 1.0 / total));
+    }
+    let lanes = out.len() / d;
+    for (sums, out) in sums.chunks_exact(A * LANES).zip(out.chunks_exact_mut(lanes)) {
+        let mut means: [V; A] = load(sums, 0);
+        for v in 0..A {
+            means[v] = means[v].multiply(scale[v]);
+        }
+        store(means, out, first);
     }
 }
 
@@ -288,24 +348,49 @@ fn block<V: Vector, const A: usize>(
     scratch: &mut AttentionScratch,
     out: &mut [f32],
 ) {
-    gather_queries::<V, A>(head, tile, first, scratch);
+    let mut bounds = gather_queries::<V, A>(head, tile, first, scratch);
     if scratch.live.is_empty() {
         mean_of_values::<V, A>(head, tile, first, out);
         return;
     }
     let sink = head.sink.map(|sink| sink * std::f32::consts::LOG2_E);
-    let max = score::<V, A>(head, tile, first, sink.unwrap_or(f32::NEG_INFINITY), scratch);
-    let mut total = [V::splat(0.0); A];
-    if let Some(sink) = sink {
-        for v in 0..A {
-            total[v] = exp2_nonpositive_lanes(V::splat(sink).subtract(max[v]));
+    // Each query for itself, so that none depends on what others do.
+    let mut clamp = false;
+    for bound in bounds.as_flattened_mut() {
+        *bound = bound.max(sink.unwrap_or(0.0));
+        clamp |= !(*bound <= BOUND);
+    }
+    if clamp {
+        let largest = largest::<V, A>(head, tile, first, scratch);
+        for (bounds, largest) in bounds.iter_mut().zip(largest) {
+            let mut scores = [0.0; LANES];
+            largest.store(&mut scores);
+            for (bound, score) in bounds.iter_mut().zip(scores) {
+                if !(*bound <= BOUND) {
+                    *bound = sink.map_or(score, |sink| score.max(sink));
+                }
+            }
         }
     }
-    let first_key = tile * TILE + first;
-    let keys = head.qkv.tokens.min(first_key + A * LANES);
-    let (early, late) = scratch.scores[..keys * A * LANES].split_at_mut(first_key * A * LANES);
-    let total = weigh_late(late, max, weigh(early, max, total));
-    mix::<V, A>(head, tile, first, &scratch.scores, total, out);
+    let mut start = [V::splat(0.0); A];
+    let mut total = [V::splat(0.0); A];
+    for v in 0..A {
+        start[v] = V::splat(0.0).subtract(V::load(&bounds[v]));
+        if let Some(sink) = sink {
+            total[v] = exp2_lanes(V::splat(sink).add(start[v]).larger(V::splat(LOWEST)));
+        }
+    }
+    scratch.sums[..head.d * A * LANES].fill(0.0);
+    for key_tile in 0..=tile {
+        let seen = seen::<A>(tile, first, key_tile);
+        total = if clamp {
+            weigh::<V, A, true>(head, seen, start, total, scratch)
+        } else {
+            weigh::<V, A, false>(head, seen, start, total, scratch)
+        };
+        mix::<V, A>(head, seen, scratch);
+    }
+    write_means(&scratch.sums[..head.d * A * LANES], total, head.d, first, out);
 }
 
 #[inline(always)]
@@ -328,20 +413,14 @@ fn lanes_attention_body<V: Vector>(
     assert_eq!(out.len(), padded * width, "lanes_attention: out is not [{heads}·{d}] of {tokens} tokens");
     assert!(sink.is_none_or(|sink| sink.len() == heads), "lanes_attention: sink is not [{heads}]");
     assert_eq!(unread.len(), heads, "lanes_attention: unread is not [{heads}]");
-    scratch.scores.at_least(padded.next_multiple_of(ACROSS * LANES) * ACROSS * LANES);
+    scratch.weights.at_least(TILE * ACROSS * LANES);
+    scratch.sums.at_least(d * ACROSS * LANES);
     scratch.queries.at_least(d * ACROSS * LANES);
     let tiles = Tiles { data: qkv, features: 3 * width, tokens };
     for h in (0..heads).filter(|&h| !unread[h]) {
         let first_rows = [0, 1, 2].map(|part| part * width + h * d);
         let head = Head { qkv: tiles, first_rows, d, sink: sink.map(|sink| sink[h]) };
-        scratch.live_keys.clear();
-        scratch.live_keys.resize(d, false);
-        for tile in 0..tiles.count() {
-            let (keys, lanes, tokens) = head.part(1, tile);
-            for (live, row) in scratch.live_keys.iter_mut().zip(keys.chunks_exact(lanes)) {
-                *live |= is_live(&row[..tokens]);
-            }
-        }
+        survey_keys::<V>(head, scratch);
         for tile in 0..tiles.count() {
             let lanes = lanes_of(TILE.min(tokens - tile * TILE));
             let out = &mut out[tile * TILE * width + h * d * lanes..][..d * lanes];

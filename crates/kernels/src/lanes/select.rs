@@ -1,12 +1,12 @@
 //! AbsTopK of all lanes at once: a search for each lane's threshold, where one pass over the rows counts for sixteen lanes.
 //!
-//! 1. The upper 16 bits of every magnitude are written out, sixteen lanes a row: keys that order as the magnitudes do, and of which
-//!    twice as many fit into a register and the first-level cache.
-//! 2. Each lane's threshold key is searched for by counting how many keys reach a guess, from where the last lanes' thresholds were.
-//! 3. Where more entries share the threshold key than are to be kept, the search goes on in their lower bits, in the few rows that hold
-//!    one.
+//! 1. The upper 16 bits of every magnitude are written out, sixteen lanes side by side: keys that order as the magnitudes do, and of
+//!    which twice as many fit into a register and the first-level cache.
+//! 2. Each lane's threshold is searched for by counting how many keys reach two bounds at a time, first from where the last lanes'
+//!    thresholds were, until few keys are left between a bound that enough reach and one that too few do.
+//! 3. These few are sorted by the whole of their bits, and by their rows where they are equal.
 
-use super::keys::{Keys, count_keys};
+use super::keys::{Bounds, Keys, PAIR, count_keys, write_and_count};
 use super::rows_of;
 use crate::isa::dispatch;
 use crate::select::MAGNITUDE;
@@ -14,35 +14,67 @@ use crate::vector::LANES;
 
 /// Keys lie below this.
 const END: u32 = 1 << 15;
-/// Guesses from counts before the search halves what is left.
+/// So many entries are sorted rather than counted once more.
+const FEW: u32 = 8;
+/// Rounds that guess from counts; later ones cut what is left into three.
 const GUESSES: u32 = 8;
 
 /// Where the search begins: what the last thresholds were. It makes the search short; what is kept does not depend on it.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SelectGuess(f32);
+#[derive(Clone, Copy, Debug)]
+pub struct SelectGuess {
+    /// Mean of the threshold keys.
+    key: f32,
+    /// Mean distance from it.
+    spread: f32,
+}
+
+impl Default for SelectGuess {
+    fn default() -> Self {
+        // 1.0's key, give or take half an octave.
+        SelectGuess { key: (1.0f32.to_bits() >> 16) as f32, spread: 64.0 }
+    }
+}
 
 /// Room for [`lanes_abs_top_k`], kept between calls.
 #[derive(Clone, Debug, Default)]
 pub struct SelectScratch {
-    /// `[lanes / 16][width][16]`.
+    /// `[width / 2][16][2]`, of sixteen lanes.
     keys: Vec<u16>,
-    /// Rows in which some lane's key is its threshold.
-    rows: Vec<u32>,
-    /// Their magnitudes `[rows][16]`, zero where the key is another.
-    magnitudes: Vec<[u32; LANES]>,
+    /// Pairs of rows that hold a candidate, and where.
+    pairs: Vec<(u32, u32)>,
+    candidates: Vec<Candidate>,
 }
 
-/// Sixteen searches, lane by lane, for the largest bound that at least `due` numbers reach.
+/// An entry that may be kept or not: they sort by lane, then by falling magnitude, then by row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate(u64);
+
+impl Candidate {
+    const ROW_BITS: u32 = 29;
+
+    #[inline(always)]
+    fn new(lane: usize, value: f32, row: usize) -> Self {
+        let lacks = u64::from(MAGNITUDE - (value.to_bits() & MAGNITUDE));
+        Candidate((lane as u64) << 60 | lacks << Self::ROW_BITS | row as u64)
+    }
+
+    fn lane(self) -> usize {
+        (self.0 >> 60) as usize
+    }
+
+    fn row(self) -> usize {
+        (self.0 & ((1 << Self::ROW_BITS) - 1)) as usize
+    }
+}
+
+/// Sixteen searches, lane by lane, for the largest bound that at least `due` keys reach.
 struct Search {
-    due: [u32; LANES],
-    guess: [u32; LANES],
+    due: u32,
     /// At least `due` reach `low`, fewer reach `high`.
     low: [u32; LANES],
     reach_low: [u32; LANES],
     high: [u32; LANES],
     reach_high: [u32; LANES],
-    /// Exactly `due` reach the guess.
-    found: [bool; LANES],
     rounds: u32,
 }
 
@@ -56,186 +88,156 @@ fn rounded(number: f32) -> u32 {
 
 impl Search {
     fn is_over(&self) -> bool {
-        (0..LANES)
-            .fold(true, |over, lane| over & (self.found[lane] | (self.high[lane] - self.low[lane] == 1)))
-    }
-
-    /// Narrows every search by how many numbers reach its guess, and guesses again: by the guess's count alone while nothing is known
-    /// on its other side, between the two by their counts after that, in the middle if that takes long.
-    #[inline(always)]
-    fn narrow(&mut self, reached: [u32; LANES]) {
-        self.rounds += 1;
-        let halves = self.rounds > GUESSES;
+        let mut over = true;
         for lane in 0..LANES {
-            let (found, guess, reached, due) =
-                (self.found[lane], self.guess[lane], reached[lane], self.due[lane]);
-            let (enough, few) = (!found & (reached >= due), !found & (reached < due));
-            let low = if enough { guess } else { self.low[lane] };
-            let reach_low = if enough { reached } else { self.reach_low[lane] };
-            let high = if few { guess } else { self.high[lane] };
-            let reach_high = if few { reached } else { self.reach_high[lane] };
-            let next = if (low == 0) | (high == END) {
-                // Where a quarter is kept of normal numbers, their count falls with about the square of the bound. A little further,
-                // so that the other side becomes known.
-                let bound = f32::from_bits(guess << 16) * (reached as f32 / due as f32).sqrt();
-                let newton = bound.to_bits() >> 16;
-                let further = 1 + newton.abs_diff(guess) / 4;
-                if reached > due { newton + further } else { newton.saturating_sub(further) }
-            } else {
-                // Between them by their counts, and beyond by what such a guess is off, so that the far side comes near.
-                let per_step = (reach_low - reach_high) as f32 / (high - low) as f32;
-                let steps = ((reach_low - due) as f32 + 0.5) / per_step;
-                let off = ((reach_low - due).min(due - reach_high) as f32 + 1.0).sqrt() * 0.7 / per_step;
-                let beyond = if 2.0 * steps < (high - low) as f32 { off } else { -off };
-                (low + rounded(steps + beyond)).min(high - 1).max(low + 1)
-            };
-            let within = !halves & (low < next) & (next < high);
-            let next = if within { next } else { low + (high - low) / 2 };
-            let found = found | (reached == due);
-            self.guess[lane] = if found { guess } else { next };
-            (self.low[lane], self.reach_low[lane]) = (low, reach_low);
-            (self.high[lane], self.reach_high[lane]) = (high, reach_high);
-            self.found[lane] = found;
+            over &= (self.reach_low[lane] - self.reach_high[lane] <= FEW)
+                | (self.reach_low[lane] == self.due)
+                | (self.high[lane] - self.low[lane] == 1);
         }
+        over
+    }
+
+    /// Takes in how many keys reach bounds.
+    #[inline(always)]
+    fn learn(&mut self, bounds: &Bounds, reached: &[u32; LANES]) {
+        for lane in 0..LANES {
+            let (bound, reached) = (u32::from(bounds[lane]), reached[lane]);
+            let (low, high) = (self.low[lane], self.high[lane]);
+            let (enough, few) =
+                ((reached >= self.due) & (bound > low), (reached < self.due) & (bound < high));
+            self.low[lane] = if enough { bound } else { low };
+            self.reach_low[lane] = if enough { reached } else { self.reach_low[lane] };
+            self.high[lane] = if few { bound } else { high };
+            self.reach_high[lane] = if few { reached } else { self.reach_high[lane] };
+        }
+    }
+
+    /// Two bounds, between those that are known, that the threshold probably lies between: by the one count there is while nothing is
+    /// known on the other side, by both counts after that.
+    #[inline(always)]
+    fn next_bounds(&mut self) -> [Bounds; 2] {
+        self.rounds += 1;
+        let cuts = self.rounds > GUESSES;
+        let due = self.due as f32;
+        let mut bounds = [[0; LANES]; 2];
+        for lane in 0..LANES {
+            let (low, high) = (self.low[lane], self.high[lane]);
+            let (reach_low, reach_high) = (self.reach_low[lane], self.reach_high[lane]);
+            let span = high - low;
+            // Where a quarter is kept of normal numbers, their count falls with about the square of the bound.
+            let (known, reached) = if low == 0 { (high, reach_high) } else { (low, reach_low) };
+            let newton = (f32::from_bits(known << 16) * (reached as f32 / due).sqrt()).to_bits() >> 16;
+            let newton_off = newton.abs_diff(known) as f32 * 0.25 + 1.0;
+            // Between both by their counts; off by what such a guess is off.
+            let per_step = (reach_low - reach_high) as f32 / span as f32;
+            let (above, below) = ((reach_low - self.due) as f32, (self.due - reach_high) as f32);
+            let between = low as f32 + (above + 0.5) / per_step;
+            let between_off = (above.min(below) + 1.0).sqrt() * 0.8 / per_step;
+            let one_sided = (low == 0) | (high == END);
+            let guess = if one_sided { newton as f32 } else { between };
+            let off = if one_sided { newton_off } else { between_off };
+            let first = if cuts { low + span / 3 } else { rounded(guess - off) };
+            let second = if cuts { low + span / 3 * 2 } else { rounded(guess + off) };
+            bounds[0][lane] = first.min(high - 1).max(low + 1) as u16;
+            bounds[1][lane] = second.min(high - 1).max(low + 1) as u16;
+        }
+        bounds
     }
 }
 
-/// The keys of all lanes.
+/// Writes the keys of 16 lanes from `first` on, and searches for each one's threshold.
 #[inline(always)]
-fn write_keys<V: Keys>(x: &[f32], lanes: usize, keys: &mut [u16]) {
-    let width = x.len() / lanes;
-    for (row, x) in x.chunks_exact(lanes).enumerate() {
-        for group in 0..lanes / LANES {
-            V::load(&x[group * LANES..]).store_keys(&mut keys[(group * width + row) * LANES..]);
-        }
-    }
-}
-
-/// Each lane's search for its threshold key.
-#[inline(always)]
-fn search_keys<V: Keys>(keys: &[u16], k: usize, guess: f32) -> Search {
-    let width = (keys.len() / LANES) as u32;
-    let start = (guess.to_bits() >> 16).clamp(1, END - 1);
+fn search_keys<V: Keys>(
+    x: &[f32],
+    lanes: usize,
+    first: usize,
+    k: usize,
+    guess: &mut SelectGuess,
+    keys: &mut [u16],
+) -> Search {
     let mut search = Search {
-        due: [k as u32; LANES],
-        guess: [start; LANES],
+        due: k as u32,
         low: [0; LANES],
-        reach_low: [width; LANES],
+        reach_low: [(x.len() / lanes) as u32; LANES],
         high: [END; LANES],
         reach_high: [0; LANES],
-        found: [false; LANES],
         rounds: 0,
     };
+    let off = 1.5 * guess.spread + 1.0;
+    let start = [guess.key - off, guess.key + off].map(|key| [rounded(key).clamp(1, END - 1) as u16; LANES]);
+    let reached = write_and_count::<V>(x, lanes, first, keys, &start);
+    search.learn(&start[0], &reached[0]);
+    search.learn(&start[1], &reached[1]);
     while !search.is_over() {
-        let reached = count_keys::<V>(keys, &search.guess);
-        search.narrow(reached);
+        let bounds = search.next_bounds();
+        let reached = count_keys::<V>(keys, &bounds);
+        search.learn(&bounds[0], &reached[0]);
+        search.learn(&bounds[1], &reached[1]);
     }
+    let mean = search.low.iter().sum::<u32>() as f32 / LANES as f32;
+    let spread = search.low.iter().map(|&low| (low as f32 - mean).abs()).sum::<f32>() / LANES as f32;
+    *guess = SelectGuess { key: mean, spread };
     search
 }
 
-/// No key: what a lane that is decided seeks.
-const NONE: u16 = u16::MAX;
-
-/// Each lane's threshold: its entries whose magnitude reaches it are kept. Where ties or zeros decide, they are settled here, and the
-/// lane's threshold is 0.
+/// Sets the entries of 16 lanes to zero that lie between the bounds of their lane's search and are not kept. What is below `low` is left to
+/// the caller.
 #[inline(always)]
-fn thresholds<V: Keys>(
+fn drop_between<V: Keys>(
     x: &mut [f32],
     lanes: usize,
     first: usize,
-    keys: &[u16],
     search: &Search,
-    rows: &mut Vec<u32>,
-    magnitudes: &mut Vec<[u32; LANES]>,
-) -> [u32; LANES] {
-    let (mut from, mut sought) = ([0; LANES], [NONE; LANES]);
+    SelectScratch { keys, pairs, candidates }: &mut SelectScratch,
+) {
+    let (mut low, mut range) = ([0; LANES], [0; LANES]);
     for lane in 0..LANES {
-        if search.found[lane] {
-            from[lane] = search.guess[lane] << 16;
-        } else if search.low[lane] == 0 {
-            // Most entries are zero or nearly so, as after a relu.
-            keep_in_lane(x, lanes, first + lane, search.due[lane] as usize);
+        low[lane] = search.low[lane] as u16;
+        if search.reach_low[lane] == search.due {
+            // All that reach `low` are kept.
+        } else if search.high[lane] == 1 {
+            // Fewer than are kept have a key, as after a relu.
+            keep_in_lane(x, lanes, first + lane, search.due as usize);
         } else {
-            sought[lane] = search.low[lane] as u16;
+            range[lane] = (search.high[lane] - search.low[lane]) as u16;
         }
     }
-    if sought == [NONE; LANES] {
-        return from;
+    if range == [0; LANES] {
+        return;
     }
-    rows.resize(keys.len() / LANES + 1, 0);
-    let count = V::rows_with(keys, &sought, rows);
-    magnitudes.resize(count, [0; LANES]);
-    let sought_bits = sought.map(u32::from);
-    for (&row, to) in rows[..count].iter().zip(&mut *magnitudes) {
-        let from = &x[row as usize * lanes + first..][..LANES];
-        for lane in 0..LANES {
-            let magnitude = from[lane].to_bits() & MAGNITUDE;
-            to[lane] = if magnitude >> 16 == sought_bits[lane] { magnitude } else { 0 };
-        }
-    }
-    let lower = search_lower_bits(search, &sought, magnitudes);
-    for lane in (0..LANES).filter(|&lane| sought[lane] != NONE) {
-        if lower.found[lane] {
-            from[lane] = lower.guess[lane];
-        } else {
-            keep_ties(x, lanes, first + lane, lower.high[lane], lower.due[lane] - lower.reach_high[lane]);
-        }
-    }
-    from
-}
-
-/// The searches of lanes that seek a key, among the magnitudes that have it.
-#[inline(always)]
-fn search_lower_bits(search: &Search, sought: &[u16; LANES], magnitudes: &[[u32; LANES]]) -> Search {
-    let mut lower = Search {
-        due: [1; LANES],
-        guess: [1; LANES],
-        low: [0; LANES],
-        reach_low: [1; LANES],
-        high: [2; LANES],
-        reach_high: [0; LANES],
-        found: [true; LANES],
-        rounds: 0,
-    };
-    for (lane, _) in sought.iter().enumerate().filter(|(_, key)| **key != NONE) {
-        lower.due[lane] = search.due[lane] - search.reach_high[lane];
-        lower.low[lane] = search.low[lane] << 16;
-        lower.reach_low[lane] = search.reach_low[lane] - search.reach_high[lane];
-        lower.high[lane] = search.high[lane] << 16;
-        lower.guess[lane] = lower.low[lane] + (1 << 15);
-        lower.found[lane] = false;
-    }
-    while !lower.is_over() {
-        let mut reached = [0; LANES];
-        for magnitudes in magnitudes {
-            for lane in 0..LANES {
-                reached[lane] += u32::from(magnitudes[lane] >= lower.guess[lane]);
+    pairs.resize(keys.len() / PAIR + 1, (0, 0));
+    let count = V::pairs_within(keys, &low, &range, pairs);
+    candidates.clear();
+    for &(pair, mut which) in &pairs[..count] {
+        while which != 0 {
+            let bit = which.trailing_zeros() as usize;
+            which &= which - 1;
+            let (row, lane) = (2 * pair as usize + bit % 2, bit / 2);
+            if let Some(&value) = x.get(row * lanes + first + lane) {
+                candidates.push(Candidate::new(lane, value, row));
             }
         }
-        lower.narrow(reached);
     }
-    lower
-}
-
-/// In one lane keeps what reaches `from`, and of the entries just below it, which are tied, the first `spare`.
-fn keep_ties(x: &mut [f32], lanes: usize, lane: usize, from: u32, mut spare: u32) {
-    for value in x[lane..].iter_mut().step_by(lanes) {
-        let magnitude = value.to_bits() & MAGNITUDE;
-        if magnitude + 1 == from && spare > 0 {
-            spare -= 1;
-        } else if magnitude < from {
-            *value = 0.0;
+    candidates.sort_unstable();
+    for of_lane in candidates.chunk_by(|a, b| a.lane() == b.lane()) {
+        let lane = of_lane[0].lane();
+        for candidate in &of_lane[(search.due - search.reach_high[lane]) as usize..] {
+            x[candidate.row() * lanes + first + lane] = 0.0;
         }
     }
 }
 
 /// Keeps `k` entries of one lane, the plain way; where no more are not zero there is nothing to do.
 fn keep_in_lane(x: &mut [f32], lanes: usize, lane: usize, k: usize) {
-    let magnitude = |row: usize| x[row * lanes + lane].to_bits() & MAGNITUDE;
-    let mut rows: Vec<usize> = (0..x.len() / lanes).filter(|&row| magnitude(row) > 0).collect();
-    rows.sort_by_key(|&row| std::cmp::Reverse(magnitude(row)));
-    for row in rows.into_iter().skip(k) {
-        x[row * lanes + lane] = 0.0;
+    let is_zero = |x: &[f32], row: usize| x[row * lanes + lane].to_bits() & MAGNITUDE == 0;
+    let rows = (0..x.len() / lanes).filter(|&row| !is_zero(x, row));
+    let mut candidates: Vec<Candidate> =
+        rows.map(|row| Candidate::new(0, x[row * lanes + lane], row)).collect();
+    if candidates.len() > k {
+        candidates.sort_unstable();
+        for candidate in &candidates[k..] {
+            x[candidate.row() * lanes + lane] = 0.0;
+        }
     }
 }
 
@@ -255,17 +257,16 @@ fn lanes_abs_top_k_body<V: Keys>(
         x.fill(0.0);
         return;
     }
-    scratch.keys.resize(x.len(), 0);
-    write_keys::<V>(x, lanes, &mut scratch.keys);
+    assert!(width < 1 << Candidate::ROW_BITS, "lanes_abs_top_k: {width} rows");
+    scratch.keys.resize(width.div_ceil(2) * PAIR, 0);
     // Bits, in the form in which vectors load them.
     let mut from = [0.0; super::TILE];
-    for (group, keys) in scratch.keys.chunks_exact(width * LANES).enumerate() {
-        let search = search_keys::<V>(keys, k, guess.0);
-        let last: f32 = (0..LANES).map(|lane| f32::from_bits(search.guess[lane] << 16)).sum();
-        guess.0 = last / LANES as f32;
-        let (rows, magnitudes) = (&mut scratch.rows, &mut scratch.magnitudes);
-        let of_group = thresholds::<V>(x, lanes, group * LANES, keys, &search, rows, magnitudes);
-        from[group * LANES..][..LANES].copy_from_slice(&of_group.map(f32::from_bits));
+    for first in (0..lanes).step_by(LANES) {
+        let search = search_keys::<V>(x, lanes, first, k, guess, &mut scratch.keys);
+        drop_between::<V>(x, lanes, first, &search, scratch);
+        for lane in 0..LANES {
+            from[first + lane] = f32::from_bits(search.low[lane] << 16);
+        }
     }
     for row in x.chunks_exact_mut(lanes) {
         for (part, from) in row.chunks_exact_mut(LANES).zip(from.chunks_exact(LANES)) {
@@ -298,13 +299,18 @@ mod tests {
 
     /// Tokens' rows, each keeping `k` of `width`.
     #[track_caller]
-    fn check(x: &[f32], width: usize, k: usize, guess: f32) {
+    fn check(x: &[f32], width: usize, k: usize) {
+        check_from(SelectGuess::default(), x, width, k);
+    }
+
+    #[track_caller]
+    fn check_from(guess: SelectGuess, x: &[f32], width: usize, k: usize) {
         let mut expected = x.to_vec();
         expected.chunks_exact_mut(width).for_each(|row| reference::abs_top_k(row, k));
         for isa in Isa::available() {
             let (lanes, mut tile) = tiles(x, width, 1.0).remove(0);
             let scratch = &mut SelectScratch::default();
-            lanes_abs_top_k(isa, &mut tile, lanes, k, &mut SelectGuess(guess), scratch);
+            lanes_abs_top_k(isa, &mut tile, lanes, k, &mut { guess }, scratch);
             let kept = rows(&tile, lanes, x.len() / width);
             for (token, (kept, expected)) in kept.chunks(width).zip(expected.chunks(width)).enumerate() {
                 // A zero's sign apart.
@@ -316,26 +322,28 @@ mod tests {
 
     #[test]
     fn keeps_the_lower_index_of_equal_magnitudes() {
-        check(&[1.0, -1.0, 1.0, -1.0, 0.5], 5, 2, 0.0);
-        check(&[0.0, -0.0, 0.0, 2.0], 4, 2, 0.0);
-        check(&[3.0; 28], 7, 3, 0.0);
+        check(&[1.0, -1.0, 1.0, -1.0, 0.5], 5, 2);
+        check(&[0.0, -0.0, 0.0, 2.0], 4, 2);
+        check(&[3.0; 28], 7, 3);
     }
 
     #[test]
     fn handles_the_ends_and_odd_values() {
         for k in [0, 1, 2, 5] {
-            check(&[1.0, 2.0, -3.0, 1e-45], 2, k, 0.0);
+            check(&[1.0, 2.0, -3.0, 1e-45], 2, k);
         }
-        check(&[f32::INFINITY, f32::NEG_INFINITY, 1.0, f32::MIN_POSITIVE, 1e-45], 5, 3, 0.0);
-        check(&[f32::NAN, 1.0, 2.0, f32::INFINITY], 4, 2, 0.0);
+        check(&[f32::INFINITY, f32::NEG_INFINITY, 1.0, f32::MIN_POSITIVE, 1e-45], 5, 3);
+        check(&[f32::NAN, 1.0, 2.0, f32::INFINITY], 4, 2);
     }
 
     #[test]
     fn no_guess_changes_what_is_kept() {
         let mut random = Random::new(44);
         let x = random.normals(50 * 200);
-        for guess in [0.0, 1.0, 1.15, -3.0, 1e30, f32::NAN, f32::INFINITY] {
-            check(&x, 200, 50, guess);
+        for key in [0.0, 16_256.0, 16_275.0, -3.0, 1e30, f32::NAN, f32::INFINITY] {
+            for spread in [0.0, 10.0, 1e30, f32::NAN] {
+                check_from(SelectGuess { key, spread }, &x, 200, 50);
+            }
         }
     }
 
@@ -346,18 +354,18 @@ mod tests {
             .map(|_| f32::from_bits(1.5f32.to_bits() + (random.uniform() * 500.0) as u32))
             .collect();
         for k in [1, 17, 150, 299] {
-            check(&near, 300, k, 0.0);
+            check(&near, 300, k);
         }
         let tiny: Vec<f32> = (0..30 * 100).map(|i| f32::from_bits(i % 97)).collect();
-        check(&tiny, 100, 40, 0.0);
+        check(&tiny, 100, 40);
     }
 
     #[test]
     fn what_a_relu_leaves_is_kept_whole() {
         let mut random = Random::new(45);
         let x: Vec<f32> = random.normals(20 * 100).iter().map(|v| (v - 1.0).max(0.0)).collect();
-        check(&x, 100, 40, 0.0);
-        check(&x, 100, 10, 0.0);
+        check(&x, 100, 40);
+        check(&x, 100, 10);
     }
 
     proptest! {
@@ -368,7 +376,7 @@ mod tests {
             k in 0usize..40,
         ) {
             let width = x.len() / tokens;
-            check(&x[..width * tokens], width, k, 0.0);
+            check(&x[..width * tokens], width, k);
         }
     }
 }

@@ -15,7 +15,12 @@ fn every_operation_body<V: Vector>(x: &[f32], y: &[f32], out: &mut Vec<[f32; LAN
         a.larger(b),
         a.zero_below(b, 0.5),
         V::splat(12_582_912.0 - 3.0).power_of_two(),
-        V::splat(1.25).times_power_of_two(V::splat(12_582_912.0 - 3.0)),
+        V::splat(1.25).times_power_of_floor(V::splat(-2.25)),
+        V::splat(-1.25).times_power_of_floor(V::splat(3.0)),
+        V::splat(f32::NAN).times_power_of_floor(V::splat(f32::NAN)),
+        V::splat(-2.25).fraction(),
+        V::splat(-3.0).fraction(),
+        V::splat(f32::NAN).fraction(),
         V::splat(4.0).reciprocal(),
         b.where_negative(a, V::splat(2.0)),
         a.magnitude(),
@@ -77,6 +82,11 @@ fn every_operation_is_the_same_on_every_instruction_set() {
                 if b < 0.5 { 0.0 } else { a },
                 0.125,
                 1.25 / 8.0,
+                -10.0,
+                f32::NAN,
+                0.75,
+                0.0,
+                f32::NAN,
                 0.25,
                 if a < 0.0 { b } else { 2.0 },
                 a.abs(),
@@ -88,7 +98,7 @@ fn every_operation_is_the_same_on_every_instruction_set() {
             for (operation, expected) in expected.into_iter().enumerate() {
                 let found = out[operation][lane];
                 assert!(
-                    found == expected || found.is_nan() && expected.is_nan(),
+                    found == expected || (found.is_nan() && expected.is_nan()),
                     "{isa}: operation {operation}, lane {lane}: {found}, not {expected}"
                 );
             }

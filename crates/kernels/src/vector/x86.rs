@@ -106,12 +106,14 @@ impl Vector for Avx512 {
         })
     }
     #[inline(always)]
-    fn times_power_of_two(self, of: Self) -> Self {
+    fn fraction(self) -> Self {
         // SAFETY: as above.
-        Avx512(unsafe {
-            let exponent = _mm512_slli_epi32::<23>(_mm512_castps_si512(of.0));
-            _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(self.0), exponent))
-        })
+        Avx512(unsafe { _mm512_reduce_ps::<{ _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC }>(self.0) })
+    }
+    #[inline(always)]
+    fn times_power_of_floor(self, of: Self) -> Self {
+        // SAFETY: as above.
+        Avx512(unsafe { _mm512_scalef_ps(self.0, of.0) })
     }
     #[inline(always)]
     fn magnitude(self) -> Self {
@@ -235,10 +237,15 @@ impl Vector for Avx2 {
         }))
     }
     #[inline(always)]
-    fn times_power_of_two(self, of: Self) -> Self {
+    fn fraction(self) -> Self {
+        // SAFETY: as above.
+        Avx2([0, 1].map(|i| unsafe { _mm256_sub_ps(self.0[i], _mm256_floor_ps(self.0[i])) }))
+    }
+    #[inline(always)]
+    fn times_power_of_floor(self, of: Self) -> Self {
         // SAFETY: as above.
         Avx2([0, 1].map(|i| unsafe {
-            let exponent = _mm256_slli_epi32::<23>(_mm256_castps_si256(of.0[i]));
+            let exponent = _mm256_slli_epi32::<23>(_mm256_cvtps_epi32(_mm256_floor_ps(of.0[i])));
             _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(self.0[i]), exponent))
         }))
     }
