@@ -89,6 +89,12 @@ fn is_live(row: &[f32]) -> bool {
     row.iter().fold(0, |bits, value| bits | value.to_bits() << 1) != 0
 }
 
+/// What one instruction compares; NaN counts as small here, as it is seen elsewhere.
+#[inline(always)]
+fn larger(a: f32, b: f32) -> f32 {
+    if b > a { b } else { a }
+}
+
 /// The largest |key|² up to each token of the window, and which features are not zero in all keys.
 #[inline(always)]
 fn survey_keys<V: Vector>(head: Head<'_>, scratch: &mut AttentionScratch) {
@@ -106,9 +112,18 @@ fn survey_keys<V: Vector>(head: Head<'_>, scratch: &mut AttentionScratch) {
                 key.multiply_add(key, V::load(&squares[first..])).store(&mut squares[first..]);
             }
         }
-        for square in &mut squares[..lanes] {
-            largest = largest.max(*square);
-            *square = largest;
+        // Sixteen by sixteen first: one long chain of comparisons would take as long as much of the attention.
+        let (vectors, _) = squares.as_chunks_mut::<LANES>();
+        for lane in 1..LANES {
+            for vector in &mut *vectors {
+                vector[lane] = larger(vector[lane - 1], vector[lane]);
+            }
+        }
+        for vector in vectors {
+            for square in &mut *vector {
+                *square = larger(largest, *square);
+            }
+            largest = vector[LANES - 1];
         }
         scratch.reach.extend_from_slice(&squares[..lanes]);
     }

@@ -7,7 +7,7 @@
 //! 3. These few are sorted by the whole of their bits, and by their rows where they are equal.
 
 use super::keys::{Bounds, Keys, PAIR, count_keys, write_and_count};
-use super::rows_of;
+use super::{TILE, rows_of};
 use crate::isa::dispatch;
 use crate::select::MAGNITUDE;
 use crate::vector::LANES;
@@ -15,7 +15,7 @@ use crate::vector::LANES;
 /// Keys lie below this.
 const END: u32 = 1 << 15;
 /// So many entries are sorted rather than counted once more.
-const FEW: u32 = 8;
+const FEW: u32 = 16;
 /// Rounds that guess from counts; later ones cut what is left into three.
 const GUESSES: u32 = 8;
 
@@ -260,7 +260,7 @@ fn lanes_abs_top_k_body<V: Keys>(
     assert!(width < 1 << Candidate::ROW_BITS, "lanes_abs_top_k: {width} rows");
     scratch.keys.resize(width.div_ceil(2) * PAIR, 0);
     // Bits, in the form in which vectors load them.
-    let mut from = [0.0; super::TILE];
+    let mut from = [0.0; TILE];
     for first in (0..lanes).step_by(LANES) {
         let search = search_keys::<V>(x, lanes, first, k, guess, &mut scratch.keys);
         drop_between::<V>(x, lanes, first, &search, scratch);
