@@ -191,15 +191,22 @@ fn drop_between<V: Keys>(
     SelectScratch { keys, pairs, candidates }: &mut SelectScratch,
 ) {
     let (mut low, mut range) = ([0; LANES], [0; LANES]);
+    let mut without_key = 0;
     for lane in 0..LANES {
         low[lane] = search.low[lane] as u16;
         if search.reach_low[lane] == search.due {
             // All that reach `low` are kept.
         } else if search.high[lane] == 1 {
             // Fewer than are kept have a key, as after a relu.
-            keep_in_lane(x, lanes, first + lane, search.due as usize);
+            without_key |= 1 << lane;
         } else {
             range[lane] = (search.high[lane] - search.low[lane]) as u16;
+        }
+    }
+    if without_key != 0 {
+        without_key &= lanes_with_tiny(x, lanes, first);
+        for lane in (0..LANES).filter(|lane| without_key >> lane & 1 == 1) {
+            keep_in_lane(x, lanes, first + lane, search.due as usize);
         }
     }
     if range == [0; LANES] {
@@ -225,6 +232,20 @@ fn drop_between<V: Keys>(
             x[candidate.row() * lanes + first + lane] = 0.0;
         }
     }
+}
+
+/// Which of 16 lanes hold numbers that have no key and are not zero, one bit each.
+#[inline(always)]
+fn lanes_with_tiny(x: &[f32], lanes: usize, first: usize) -> u32 {
+    let mut tiny = [0; LANES];
+    for row in x.chunks_exact(lanes) {
+        let row = &row[first..][..LANES];
+        for lane in 0..LANES {
+            let magnitude = row[lane].to_bits() & MAGNITUDE;
+            tiny[lane] |= if magnitude >> 16 == 0 { magnitude } else { 0 };
+        }
+    }
+    (0..LANES).fold(0, |bits, lane| bits | u32::from(tiny[lane] != 0) << lane)
 }
 
 /// Keeps `k` entries of one lane, the plain way; where no more are not zero there is nothing to do.
