@@ -31,13 +31,16 @@ fn equals_the_reference() {
     let mut random = Random::new(46);
     for (tokens, heads, head_width) in SHAPES {
         let shape = AttentionShape { tokens, heads, head_width };
-        let qkv: Vec<f32> = random.normals(tokens * 3 * heads * head_width).iter().map(|v| v * 2.0).collect();
-        let sink = random.normals(heads);
-        for sink in [None, Some(&sink[..])] {
-            let expected = reference::causal_attention(&qkv, sink, shape);
-            for isa in Isa::available() {
-                let out = attend(isa, &qkv, sink, shape);
-                assert_close_rows(&out, &expected, expected.len(), 1e-5, isa);
+        for scale in [0.5, 2.0, 5.0] {
+            let qkv: Vec<f32> =
+                random.normals(tokens * 3 * heads * head_width).iter().map(|v| v * scale).collect();
+            let sink: Vec<f32> = random.normals(heads).iter().map(|v| v * scale * scale).collect();
+            for sink in [None, Some(&sink[..])] {
+                let expected = reference::causal_attention(&qkv, sink, shape);
+                for isa in Isa::available() {
+                    let out = attend(isa, &qkv, sink, shape);
+                    assert_close_rows(&out, &expected, expected.len(), 1e-5, isa);
+                }
             }
         }
     }
@@ -77,12 +80,16 @@ fn a_token_does_not_depend_on_later_ones() {
     let mut random = Random::new(48);
     let (heads, head_width) = (2, 8);
     let row = 3 * heads * head_width;
-    let qkv = random.normals(200 * row);
-    for isa in Isa::available() {
-        let all = attend(isa, &qkv, None, AttentionShape { tokens: 200, heads, head_width });
-        for tokens in [1, 16, 31, 64, 65, 130, 199] {
-            let few = attend(isa, &qkv[..tokens * row], None, AttentionShape { tokens, heads, head_width });
-            assert_eq!(few, all[..few.len()], "{isa}: {tokens} tokens");
+    // Scores whose bounds are all small, some of them, and none.
+    for scale in [1.0, 2.5, 30.0] {
+        let qkv: Vec<f32> = random.normals(200 * row).iter().map(|v| v * scale).collect();
+        for isa in Isa::available() {
+            let all = attend(isa, &qkv, None, AttentionShape { tokens: 200, heads, head_width });
+            for tokens in [1, 16, 31, 64, 65, 130, 199] {
+                let shape = AttentionShape { tokens, heads, head_width };
+                let few = attend(isa, &qkv[..tokens * row], None, shape);
+                assert_eq!(few, all[..few.len()], "{isa}: {tokens} tokens, scale {scale}");
+            }
         }
     }
 }
