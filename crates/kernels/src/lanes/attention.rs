@@ -225,10 +225,10 @@ fn largest<V: Vector, const A: usize>(
         let (keys, lanes, _) = head.part(1, key_tile);
         for key in (0..seen.end).step_by(KEYS) {
             let scores = scores([V::splat(0.0); A], scratch, keys, lanes, key);
-            for j in 0..KEYS {
+            for (j, scores) in scores.into_iter().enumerate() {
                 for v in 0..A {
-                    max[v] =
-                        max[v].larger(scores[j][v].fill_first(seen.before(key + j, v), f32::NEG_INFINITY));
+                    let seen = scores[v].fill_first(seen.before(key + j, v), f32::NEG_INFINITY);
+                    max[v] = max[v].larger(seen);
                 }
             }
         }
@@ -250,26 +250,24 @@ fn weigh<V: Vector, const A: usize, const CLAMP: bool>(
     let mut weights = std::mem::take(&mut scratch.weights);
     for (key, weights) in (0..seen.end).step_by(KEYS).zip(weights.chunks_exact_mut(KEYS * A * LANES)) {
         let mut scores = scores(start, scratch, keys, lanes, key);
-        for j in 0..KEYS {
-            for v in 0..A {
-                if CLAMP {
-                    scores[j][v] = scores[j][v].larger(V::splat(LOWEST));
-                }
-                scores[j][v] = exp2_lanes(scores[j][v]);
+        for score in scores.as_flattened_mut() {
+            if CLAMP {
+                *score = score.larger(V::splat(LOWEST));
             }
+            *score = exp2_lanes(*score);
         }
         if key + KEYS > seen.late {
-            for j in 0..KEYS {
-                for v in 0..A {
-                    scores[j][v] = scores[j][v].fill_first(seen.before(key + j, v), 0.0);
+            for (j, scores) in scores.iter_mut().enumerate() {
+                for (v, score) in scores.iter_mut().enumerate() {
+                    *score = score.fill_first(seen.before(key + j, v), 0.0);
                 }
             }
         }
-        for j in 0..KEYS {
+        for (j, &scores) in scores.iter().enumerate() {
             for v in 0..A {
-                total[v] = total[v].add(scores[j][v]);
+                total[v] = total[v].add(scores[v]);
             }
-            store(scores[j], weights, j * A * LANES);
+            store(scores, weights, j * A * LANES);
         }
     }
     scratch.weights = weights;
@@ -300,8 +298,9 @@ fn mix<V: Vector, const A: usize>(head: Head<'_>, seen: Seen, scratch: &mut Atte
                 }
             }
         }
-        for i in 0..FEATURES.min(head.d - start) {
-            store(sums[i], &mut scratch.sums, (start + i) * A * LANES);
+        let rows = scratch.sums[start * A * LANES..head.d * A * LANES].chunks_exact_mut(A * LANES);
+        for (sums, row) in sums.into_iter().zip(rows) {
+            store(sums, row, 0);
         }
     }
 }
@@ -354,6 +353,12 @@ fn mean_of_values<V: Vector, const A: usize>(head: Head<'_>, tile: usize, first:
     }
 }
 
+/// NaN is not.
+#[inline(always)]
+fn is_small(bound: f32) -> bool {
+    bound <= BOUND
+}
+
 /// One block of queries, from lane `first` of `tile` on.
 #[inline(always)]
 fn block<V: Vector, const A: usize>(
@@ -373,7 +378,7 @@ fn block<V: Vector, const A: usize>(
     let mut clamp = false;
     for bound in bounds.as_flattened_mut() {
         *bound = bound.max(sink.unwrap_or(0.0));
-        clamp |= !(*bound <= BOUND);
+        clamp |= !is_small(*bound);
     }
     if clamp {
         let largest = largest::<V, A>(head, tile, first, scratch);
@@ -381,7 +386,7 @@ fn block<V: Vector, const A: usize>(
             let mut scores = [0.0; LANES];
             largest.store(&mut scores);
             for (bound, score) in bounds.iter_mut().zip(scores) {
-                if !(*bound <= BOUND) {
+                if !is_small(*bound) {
                     *bound = sink.map_or(score, |sink| score.max(sink));
                 }
             }

@@ -119,7 +119,7 @@ impl Search {
         self.rounds += 1;
         let cuts = self.rounds > GUESSES;
         let due = self.due as f32;
-        let mut bounds = [[0; LANES]; 2];
+        let [mut firsts, mut seconds] = [[0; LANES]; 2];
         for lane in 0..LANES {
             let (low, high) = (self.low[lane], self.high[lane]);
             let (reach_low, reach_high) = (self.reach_low[lane], self.reach_high[lane]);
@@ -138,10 +138,10 @@ impl Search {
             let off = if one_sided { newton_off } else { between_off };
             let first = if cuts { low + span / 3 } else { rounded(guess - off) };
             let second = if cuts { low + span / 3 * 2 } else { rounded(guess + off) };
-            bounds[0][lane] = first.min(high - 1).max(low + 1) as u16;
-            bounds[1][lane] = second.min(high - 1).max(low + 1) as u16;
+            firsts[lane] = first.min(high - 1).max(low + 1) as u16;
+            seconds[lane] = second.min(high - 1).max(low + 1) as u16;
         }
-        bounds
+        [firsts, seconds]
     }
 }
 
