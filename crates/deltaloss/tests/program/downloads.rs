@@ -92,6 +92,73 @@ fn an_experiment_by_name_runs_and_runs_again_offline() {
     assert!(said.contains("tokenizer      pycode_2k, 2048 entries"), "{said}");
 }
 
+/// Before hours of downloads and scoring.
+#[cfg(not(feature = "llama"))]
+#[test]
+fn what_this_build_cannot_run_is_said_before_anything_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let server = serve();
+    let post = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../experiments/post.toml");
+    let refused = |arguments: &[&str]| {
+        let output = by_name(path, &server, arguments);
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{message}");
+        assert!(
+            message.contains("does not run GGUF models") && message.contains("--features llama"),
+            "{message}"
+        );
+        message
+    };
+    let message = refused(&["run", post.to_str().unwrap()]);
+    assert!(message.contains("[oracle]") && message.contains("take [oracle] out of the file"), "{message}");
+    let corpus = "builtin:python-stdlib";
+    refused(&["score", "--model", "hf:org/repo:model.gguf", "--corpus", corpus, "--out", "run"]);
+    assert!(server.requests().is_empty(), "{:?}", server.requests());
+}
+
+#[test]
+fn models_and_tokenizers_learn_from_a_corpus_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let server = serve();
+    let succeeds = |arguments: &[&str]| {
+        let output = by_name(path, &server, arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    let refused = |arguments: &[&str]| {
+        let output = by_name(path, &server, arguments);
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{message}");
+        message
+    };
+    let name = "hf:codeparrot/apps:train.jsonl";
+    let tokenizer = ["train-tokenizer", "--corpus", name, "--size", "300", "--out"];
+    let message = refused(&[&tokenizer[..], &["bpe", "--offline"]].concat());
+    assert!(message.contains("is not in the cache") && message.contains("--offline"), "{message}");
+    succeeds(&[&tokenizer[..], &["bpe"]].concat());
+    let config = format!(
+        "seed = 3\n[model]\nblock_size = 16\nn_layer = 1\nn_head = 1\nd_head = 8\nd_model = 8\n\
+         [data]\ncorpus = \"{name}\"\ntokenizer = \"bpe\"\n[recipe]\nbatch_sequences = 2\nsteps = 3\n"
+    );
+    std::fs::write(path.join("tiny.toml"), &config).unwrap();
+    // The data set is there by now.
+    let asked = server.requests().len();
+    succeeds(&["train", "tiny.toml", "--out", "model", "--offline"]);
+    assert_eq!(server.requests().len(), asked);
+    let data = json(&path.join("model/training.json"))["data"].clone();
+    assert_eq!(
+        (&data["documents"], &data["corpus"]),
+        (&12.into(), &format!("hf:codeparrot/apps@{COMMIT}:train.jsonl").into())
+    );
+    let other = ["train", "tiny.toml", "--out", "other", "--corpus"];
+    assert!(refused(&[&other[..], &["csp:dense"]].concat()).contains("names a model, not a corpus"));
+    assert!(refused(&[&other[..], &["hf:no/set"]].concat()).contains("among the hub's data sets"));
+    let again = refused(&["train", "tiny.toml", "--out", "model", "--corpus", "hf:no/set"]);
+    assert!(again.contains("exists already"), "{again}");
+    assert!(!path.join("other").exists() && !path.join("other.training").exists());
+}
+
 #[test]
 fn what_is_not_there_is_said_by_name() {
     let folder = tempfile::tempdir().unwrap();
