@@ -218,8 +218,8 @@ fn a_second_comparison_or_experiment_into_the_same_folder_is_refused_at_once() {
     for model in ["builtin:sparse", "builtin:dense-small"] {
         succeeds(path, &few(model, model.trim_start_matches("builtin:"), &["--quiet"]));
     }
-    let study = "[corpus]\nsource = \"builtin:python-stdlib\"\nsample = 24\n[models.a]\nsource = \"builtin:sparse\"\n\
-                 [models.b]\nsource = \"builtin:dense-small\"\n";
+    let study = "[corpus]\nsource = \"builtin:python-stdlib\"\nsample = 8\n[models.a]\nsource = \"builtin:sparse\"\n\
+                 [models.b]\nsource = \"builtin:dense-small\"\n[analyses]\ncalibrate = false\n";
     std::fs::write(path.join("study.toml"), study).unwrap();
     let compare = ["compare", "--a", "sparse", "--b", "dense-small", "--out", "out"];
     for first in [&compare[..], &["run", "study.toml", "--out", "out", "--no-cache"]] {
