@@ -144,6 +144,11 @@ pub fn open_tokenizer(source: &str) -> Result<Tokenizer, Error> {
             source_name: source.to_owned(),
             problem: format!("no such bundled tokenizer; there is {}", bundled::BUNDLED_TOKENIZER),
         }),
+        None if source.starts_with("hf:") || source.starts_with("csp:") => Err(Error::Source {
+            source_name: source.to_owned(),
+            problem: "a tokenizer is not downloaded by itself: one comes with its model, or name a folder that holds it"
+                .into(),
+        }),
         None => Ok(Tokenizer::open(Path::new(source))?),
     }
 }

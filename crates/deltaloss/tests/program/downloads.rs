@@ -42,11 +42,16 @@ fn serve() -> Server {
 }
 
 fn by_name(folder: &Path, server: &Server, arguments: &[&str]) -> Output {
+    by_name_with(folder, server, arguments, &[])
+}
+
+fn by_name_with(folder: &Path, server: &Server, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = command(folder, arguments);
     command
         .env("DELTALOSS_CSP_ENDPOINT", format!("{}/csp", server.address))
         .env("HF_ENDPOINT", &server.address);
     command.env_remove("HF_TOKEN").env_remove("HF_HUB_OFFLINE").env("NO_PROXY", "127.0.0.1");
+    command.env_remove("HUGGING_FACE_HUB_TOKEN").envs(variables.iter().copied());
     command.output().unwrap()
 }
 
@@ -187,7 +192,47 @@ fn what_is_not_there_is_said_by_name() {
             .contains("it has no file `x.jsonl`; there are apps.py, train.jsonl")
     );
     assert!(refused("builtin:dense", "csp:dense").contains("names a model, not a corpus"));
+    let message = fails(folder.path(), &["tokenize", "--tokenizer", "hf:org/repo"], 1);
+    assert!(message.contains("a tokenizer is not downloaded by itself"), "{message}");
     assert!(!folder.path().join("run").exists());
+}
+
+#[test]
+fn the_environments_token_is_for_the_hub_alone_and_its_other_words_are_heard() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let server = serve();
+    let corpus = "hf:codeparrot/apps:train.jsonl";
+    let score = |model: &str, out: &str, variables: &[(&str, &str)]| {
+        let call = ["score", "--model", model, "--corpus", corpus, "--out", out, "--no-calibrate"];
+        let output = by_name_with(path, &server, &call, variables);
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (scored, said) = score("builtin:dense-small", "run", &[("HF_HUB_OFFLINE", "1")]);
+    assert!(!scored && said.contains("is not in the cache") && server.requests().is_empty(), "{said}");
+    // A proxy that is none, and a host for which it is not.
+    let variables =
+        [("HF_TOKEN", " hf_secret\n"), ("HTTP_PROXY", "http://127.0.0.1:9"), ("NO_PROXY", "127.0.0.1")];
+    let (scored, said) = score("csp:dense-small", "run", &variables);
+    assert!(scored && !said.contains("hf_secret"), "{said}");
+    let (mut hub, mut others) = (0, 0);
+    for request in server.requests() {
+        let token = request.header("authorization");
+        if request.path.starts_with("/csp/") {
+            others += 1;
+            assert_eq!(token, None, "{request:?}");
+        } else {
+            hub += 1;
+            assert_eq!(token, Some("Bearer hf_secret"), "{request:?}");
+        }
+    }
+    assert!(hub == 2 && others >= 4, "{hub} {others}");
+    // The older name, in a folder that has nothing yet.
+    let cache = path.join("other");
+    let variables = [("HUGGING_FACE_HUB_TOKEN", "hf_older"), ("DELTALOSS_CACHE", cache.to_str().unwrap())];
+    let (scored, said) = score("builtin:dense-small", "again", &variables);
+    assert!(scored, "{said}");
+    assert_eq!(server.requests().last().unwrap().header("authorization"), Some("Bearer hf_older"));
 }
 
 #[test]
