@@ -17,7 +17,10 @@ fuzz_target!(|data: &[u8]| {
             c => escaped.push(c),
         }
     }
-    let path = common::file("apps.jsonl", format!("{{\"problem_id\": 7, \"solutions\": \"{escaped}\"}}\n").as_bytes());
+    let path = common::file(
+        "apps.jsonl",
+        format!("{{\"problem_id\": 7, \"solutions\": \"{escaped}\"}}\n").as_bytes(),
+    );
     let source = CorpusSource::from_path(&path).unwrap();
     for solutions in [Solutions::First, Solutions::All] {
         let options = CorpusOptions { solutions, ..CorpusOptions::default() };

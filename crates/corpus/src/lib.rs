@@ -55,10 +55,8 @@ mod folder;
 mod hash;
 mod json_lines;
 mod options;
-mod parquet_footer;
 mod parquet_rows;
 mod plain_file;
-mod quiet_panic;
 mod rows;
 mod source;
 #[cfg(test)]

@@ -11,6 +11,7 @@ use arrow_array::types::{
 };
 use arrow_array::{Array, ArrowPrimitiveType, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
+use deltaloss_guard::{catch_panic, check_parquet_footer};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
@@ -18,8 +19,6 @@ use parquet::arrow::arrow_reader::{
 
 use crate::corpus::Step;
 use crate::error::{CorpusError, Place, Position, shown};
-use crate::parquet_footer;
-use crate::quiet_panic;
 use crate::rows::{Cell, Row, RowReader, Steps};
 
 /// Rows decoded at a time. A file of a few KB can repeat one value of megabytes, so two rows would be one too many;
@@ -45,7 +44,7 @@ impl ParquetReader {
         let place = || Place::new(path, Position::File);
         let file = File::open(path).map_err(CorpusError::io(path, "open it"))?;
         let metadata = decode(place, || {
-            parquet_footer::check(&file)?;
+            check_parquet_footer(&file)?;
             Ok(ArrowReaderMetadata::load(&file, options())?)
         })?;
         let all_columns: Vec<String> =
@@ -211,7 +210,7 @@ fn decode<T>(
     place: impl Fn() -> Place,
     step: impl FnOnce() -> Result<T, BoxedError>,
 ) -> Result<T, CorpusError> {
-    let detail = match quiet_panic::catch(step) {
+    let detail = match catch_panic(step) {
         Ok(Ok(value)) => return Ok(value),
         Ok(Err(error)) => error.to_string(),
         Err(message) => format!("the decoder panicked: {message}"),

@@ -1,12 +1,12 @@
 //! Models and corpora by name: downloaded where the name says so, else what they were.
 
-use deltaloss_corpus::{CorpusSource, extensions};
+use deltaloss_corpus::{Corpus, CorpusOptions, CorpusSource, extensions};
 use deltaloss_lm::{NativeModel, NativeScorer};
 use deltaloss_sources::{Download, Fetched, Settings, Source, Store, Want};
 
 use crate::cache_folder::cache_folder;
 use crate::error::Error;
-use crate::scoring::{find_tokenizer, open_model, open_tokenizer};
+use crate::scoring::{find_tokenizer, open_model, open_tokenizer, refuse_gguf};
 
 /// What hears how a download goes on, and answers whether to go on.
 pub type DownloadListener<'a> = dyn FnMut(Download<'_>) -> bool + 'a;
@@ -64,6 +64,7 @@ impl Downloads {
             return Ok(ModelPlace { path: source.to_owned(), tokenizer: None, names: None });
         };
         let name = name?;
+        refuse_gguf(source)?;
         let fetched = self.fetch(&name, &Want::Model, listener)?;
         let own = match &name {
             Source::Hub(hub) => {
@@ -112,6 +113,23 @@ impl Downloads {
         let fetched = self.fetch(&name, &Want::DataSet(&fits), listener)?;
         Ok(CorpusSource::from_path(&fetched.path)?.named(&fetched.name))
     }
+}
+
+/// Opens a corpus, downloaded first where its name says so; without `downloads` only what is on this machine can be named.
+///
+/// # Errors
+/// As [`Downloads::corpus`] and [`Corpus::open`].
+pub fn open_corpus(
+    source: &str,
+    options: CorpusOptions,
+    downloads: Option<&Downloads>,
+    listener: &mut DownloadListener<'_>,
+) -> Result<Corpus, Error> {
+    let source = match downloads {
+        Some(downloads) => downloads.corpus(source, options.extensions.as_deref(), listener)?,
+        None => CorpusSource::parse(source)?,
+    };
+    Ok(Corpus::open(&source, options)?)
 }
 
 impl ModelPlace {

@@ -9,7 +9,7 @@ mod run;
 use std::path::{Path, PathBuf};
 
 use deltaloss_checkpoint::read_bounded;
-use deltaloss_corpus::{Corpus, CorpusOptions, CorpusSource, Solutions};
+use deltaloss_corpus::{Corpus, CorpusOptions, Solutions};
 use deltaloss_lm::{ScoreOptions, WindowMode};
 use deltaloss_records::{Basis, Role};
 use deltaloss_sources::Download;
@@ -21,7 +21,7 @@ pub use self::cache::RunCache;
 pub(crate) use self::render::heading;
 pub(crate) use self::run::run_into;
 pub use self::run::{ExperimentEvent, RunOptions, run_experiment};
-use crate::downloads::Downloads;
+use crate::downloads::{Downloads, open_corpus};
 use crate::error::Error;
 use crate::scoring::{GgufOptions, is_gguf};
 
@@ -117,6 +117,26 @@ pub struct CorpusTable {
     /// Count documents as failed whose loss is not finite, instead of stopping.
     #[serde(default)]
     pub keep_going: bool,
+}
+
+impl CorpusTable {
+    fn options(&self) -> CorpusOptions {
+        let CorpusTable { text_column, name_column, extensions, max_documents, sample, .. } = self.clone();
+        let skip_unusable = self.skip_unusable;
+        let solutions = match self.solutions {
+            SolutionsChoice::First => Solutions::First,
+            SolutionsChoice::All => Solutions::All,
+        };
+        CorpusOptions {
+            text_column,
+            name_column,
+            extensions,
+            solutions,
+            max_documents,
+            sample,
+            skip_unusable,
+        }
+    }
 }
 
 /// Which solutions of an APPS problem are documents.
@@ -325,27 +345,8 @@ impl Experiment {
         downloads: Option<&Downloads>,
         hear: &mut dyn FnMut(ExperimentEvent<'_>) -> bool,
     ) -> Result<Corpus, Error> {
-        let table = &self.corpus;
-        let options = CorpusOptions {
-            text_column: table.text_column.clone(),
-            name_column: table.name_column.clone(),
-            extensions: table.extensions.clone(),
-            solutions: match table.solutions {
-                SolutionsChoice::First => Solutions::First,
-                SolutionsChoice::All => Solutions::All,
-            },
-            max_documents: table.max_documents,
-            sample: table.sample,
-            skip_unusable: table.skip_unusable,
-        };
-        let source = match downloads {
-            Some(downloads) => {
-                let mut listener = |download: Download<'_>| hear(ExperimentEvent::Downloading(download));
-                downloads.corpus(&table.source, table.extensions.as_deref(), &mut listener)?
-            }
-            None => CorpusSource::parse(&table.source)?,
-        };
-        Ok(Corpus::open(&source, options)?)
+        let mut listener = |download: Download<'_>| hear(ExperimentEvent::Downloading(download));
+        open_corpus(&self.corpus.source, self.corpus.options(), downloads, &mut listener)
     }
 
     /// How a model of a role is scored whose longest window is `longest` inputs.

@@ -53,7 +53,7 @@ pub use deltaloss_sources as sources;
 pub use deltaloss_stats as stats;
 pub use deltaloss_train as train;
 pub use demo::{DEMO_DOCUMENTS, demo};
-pub use downloads::{DownloadListener, Downloads, ModelPlace};
+pub use downloads::{DownloadListener, Downloads, ModelPlace, open_corpus};
 pub use error::Error;
 pub use experiment::{
     AnalysesTable, CorpusTable, Experiment, ExperimentEvent, LeadChoice, ModeChoice, ModelTable, Models,
@@ -64,4 +64,4 @@ pub use scoring::{
     GgufOptions, find_tokenizer, is_gguf, open_gguf, open_model, open_scorer, open_tokenizer, score_in_parts,
     score_resumably, score_to_folder, try_gguf,
 };
-pub use training::{train_model, train_tokenizer};
+pub use training::{TrainEvent, TrainOptions, train_model, train_tokenizer};

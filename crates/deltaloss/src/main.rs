@@ -30,8 +30,8 @@ fn main() -> ExitCode {
         Command::Inspect(call) => inspect::run(call, offline, &console),
         Command::Check(call) => check::run(call, offline, &console),
         Command::Tokenize(call) => tokenize::run(call),
-        Command::Train(call) => training::run(call, &console),
-        Command::TrainTokenizer(call) => train_tokenizer::run(call, &console),
+        Command::Train(call) => training::run(call, offline, &console),
+        Command::TrainTokenizer(call) => train_tokenizer::run(call, offline, &console),
         Command::TryGguf(call) => gguf::run(call),
     });
     match outcome {

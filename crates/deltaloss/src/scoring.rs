@@ -88,12 +88,29 @@ pub fn open_gguf(path: &Path, options: &GgufOptions) -> Result<Box<dyn Scorer>, 
 /// The file is damaged, or holds a model that cannot score text; in a build without the feature `llama`, always.
 #[cfg(not(feature = "llama"))]
 pub fn open_gguf(path: &Path, _: &GgufOptions) -> Result<Box<dyn Scorer>, Error> {
-    Err(Error::Source {
-        source_name: path.display().to_string(),
+    Err(no_gguf(&path.display().to_string()))
+}
+
+#[cfg(not(feature = "llama"))]
+fn no_gguf(source: &str) -> Error {
+    Error::Source {
+        source_name: source.to_owned(),
         problem: "this build does not run GGUF models; build it with `cargo build --release --features llama`, which \
                   needs cmake, a C++ compiler and libclang (see the README)"
             .into(),
-    })
+    }
+}
+
+/// Refuses a GGUF model that this build cannot run, before it is downloaded.
+#[cfg(not(feature = "llama"))]
+pub(crate) fn refuse_gguf(source: &str) -> Result<(), Error> {
+    if is_gguf(source) { Err(no_gguf(source)) } else { Ok(()) }
+}
+
+/// This build runs them.
+#[cfg(feature = "llama")]
+pub(crate) fn refuse_gguf(_: &str) -> Result<(), Error> {
+    Ok(())
 }
 
 /// Loads a model in GGUF form and predicts one token. llama.cpp ends the process where a file contradicts itself in ways that
@@ -126,6 +143,11 @@ pub fn open_tokenizer(source: &str) -> Result<Tokenizer, Error> {
         Some(_) => Err(Error::Source {
             source_name: source.to_owned(),
             problem: format!("no such bundled tokenizer; there is {}", bundled::BUNDLED_TOKENIZER),
+        }),
+        None if source.starts_with("hf:") || source.starts_with("csp:") => Err(Error::Source {
+            source_name: source.to_owned(),
+            problem: "a tokenizer is not downloaded by itself: one comes with its model, or name a folder that holds it"
+                .into(),
         }),
         None => Ok(Tokenizer::open(Path::new(source))?),
     }

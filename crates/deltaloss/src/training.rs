@@ -4,41 +4,75 @@ use std::fs;
 use std::path::Path;
 
 use deltaloss_checkpoint::{atomic_write, read_bounded};
-use deltaloss_corpus::{Corpus, CorpusError, CorpusOptions, CorpusSource};
+use deltaloss_corpus::{Corpus, CorpusError, CorpusOptions};
 use deltaloss_lm::{LmError, Tokenizer, TokenizerPair};
+use deltaloss_sources::Download;
 use deltaloss_train::{TrainConfig, TrainError, TrainProgress, TrainSummary, TrainingTokenizer, train};
 
 use crate::bundled::{BUNDLED_TOKENIZER, TOKENIZER_FILES};
+use crate::downloads::{Downloads, open_corpus};
 use crate::error::Error;
 use crate::scoring::open_tokenizer;
 
-/// Trains the model that `config` describes into the folder `out`, in the released layout. `corpus` stands in for the one
-/// that the configuration names. `progress` returns whether to go on; when it does not, a checkpoint is written from which
-/// `resume` goes on.
+/// How to train a model.
+#[derive(Clone, Debug, Default)]
+pub struct TrainOptions {
+    /// Stands in for the corpus that the configuration names.
+    pub corpus: Option<String>,
+    /// Go on from the checkpoint of a training that was stopped, if there is one.
+    pub resume: bool,
+    /// Where corpora by name come from; without, only what is on this machine can be named.
+    pub downloads: Option<Downloads>,
+}
+
+/// What a training is at.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum TrainEvent<'a> {
+    /// A file of the corpus is being downloaded.
+    Downloading(Download<'a>),
+    /// It reads or learns.
+    Training(TrainProgress),
+}
+
+/// Trains the model that `config` describes into the folder `out`, in the released layout. `hear` returns whether to go on;
+/// when it does not, a checkpoint is written from which a later training goes on.
 ///
 /// # Errors
 /// The configuration, corpus or tokenizer cannot be used; `out` exists; see [`deltaloss_train::train`].
 pub fn train_model(
     config: &Path,
-    corpus: Option<&str>,
     out: &Path,
-    resume: bool,
-    progress: &mut dyn FnMut(TrainProgress) -> bool,
+    options: &TrainOptions,
+    hear: &mut dyn FnMut(TrainEvent<'_>) -> bool,
 ) -> Result<TrainSummary, Error> {
     let name = config.display().to_string();
     let mut config = TrainConfig::open(config)?;
-    if let Some(corpus) = corpus {
-        corpus.clone_into(&mut config.data.corpus);
+    refuse_existing(out)?;
+    if let Some(corpus) = &options.corpus {
+        config.data.corpus.clone_from(corpus);
     }
+    let source = &config.data.tokenizer;
+    let tokenizer = TrainingTokenizer { tokenizer: open_tokenizer(source)?, files: tokenizer_files(source)? };
+    let TrainOptions { resume, downloads, .. } = options;
     let options = CorpusOptions {
         text_column: config.data.text_column.clone(),
         max_documents: config.data.max_documents,
         ..CorpusOptions::default()
     };
-    let corpus = Corpus::open(&CorpusSource::parse(&config.data.corpus)?, options)?;
-    let source = &config.data.tokenizer;
-    let tokenizer = TrainingTokenizer { tokenizer: open_tokenizer(source)?, files: tokenizer_files(source)? };
-    Ok(train(&config, &name, &corpus, &tokenizer, out, resume, progress)?)
+    let corpus = open_corpus(&config.data.corpus, options, downloads.as_ref(), &mut |download| {
+        hear(TrainEvent::Downloading(download))
+    })?;
+    let mut progress = |progress| hear(TrainEvent::Training(progress));
+    Ok(train(&config, &name, &corpus, &tokenizer, out, *resume, &mut progress)?)
+}
+
+/// Before anything is downloaded or read for it.
+fn refuse_existing(out: &Path) -> Result<(), Error> {
+    match fs::symlink_metadata(out) {
+        Ok(_) => Err(TrainError::OutputExists { path: out.to_owned() }.into()),
+        Err(_) => Ok(()),
+    }
 }
 
 /// The files of a tokenizer that [`open_tokenizer`] opens.
@@ -64,9 +98,7 @@ fn tokenizer_files(source: &str) -> Result<Vec<(String, Vec<u8>)>, Error> {
 /// # Errors
 /// The corpus cannot be read, `out` exists or cannot be written.
 pub fn train_tokenizer(corpus: &Corpus, size: usize, out: &Path) -> Result<usize, Error> {
-    if fs::symlink_metadata(out).is_ok() {
-        return Err(TrainError::OutputExists { path: out.to_owned() }.into());
-    }
+    refuse_existing(out)?;
     let mut failed: Option<CorpusError> = None;
     let mut documents = corpus.documents()?;
     let texts = std::iter::from_fn(|| match documents.next()? {

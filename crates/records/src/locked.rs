@@ -16,6 +16,8 @@ pub(crate) struct LockedFolder {
     path: PathBuf,
     /// The system lets go of it when the process ends, however it ends.
     lock: Option<File>,
+    /// Whether the system knows locks here.
+    guarded: bool,
     /// Parents that did not exist, outermost first.
     made: Vec<PathBuf>,
     keeps: Cell<bool>,
@@ -44,19 +46,19 @@ impl LockedFolder {
             let Ok(lock) = File::options().create(true).truncate(false).write(true).open(&name) else {
                 continue;
             };
-            match lock.try_lock() {
-                Ok(()) => {}
+            let guarded = match lock.try_lock() {
+                Ok(()) => true,
                 Err(TryLockError::WouldBlock) => return Err(busy()),
                 // A file system without locks: better unguarded than not at all.
-                Err(TryLockError::Error(_)) => {}
-            }
+                Err(TryLockError::Error(_)) => false,
+            };
             if !is_same(&lock, &name) {
                 continue;
             }
             live.push(Live { folder: path.to_owned(), made: made.clone(), kept: worth_keeping(path)? });
             drop(live);
-            let folder =
-                LockedFolder { path: path.to_owned(), lock: Some(lock), made, keeps: Cell::new(true) };
+            let keeps = Cell::new(true);
+            let folder = LockedFolder { path: path.to_owned(), lock: Some(lock), guarded, made, keeps };
             folder.sweep(destination)?;
             folder.set_keeps(worth_keeping(path)?);
             return Ok(folder);
@@ -68,6 +70,11 @@ impl LockedFolder {
         &self.path
     }
 
+    /// Whether a second process is kept out.
+    pub(crate) fn is_guarded(&self) -> bool {
+        self.guarded
+    }
+
     /// From now on there is something in it that is worth keeping.
     pub(crate) fn keep(&self) {
         if !self.keeps.get() {
@@ -75,10 +82,19 @@ impl LockedFolder {
         }
     }
 
+    /// As [`LockedFolder::keep`], for one who holds the list of such folders.
+    pub(crate) fn keep_among(&self, live: &mut [Live]) {
+        self.set_keeps_among(true, live);
+    }
+
     /// Whether it stays when it is dropped or abandoned.
     fn set_keeps(&self, keeps: bool) {
+        self.set_keeps_among(keeps, &mut live());
+    }
+
+    fn set_keeps_among(&self, keeps: bool, live: &mut [Live]) {
         self.keeps.set(keeps);
-        for live in live().iter_mut().filter(|live| live.folder == self.path) {
+        for live in live.iter_mut().filter(|live| live.folder == self.path) {
             live.kept = keeps;
         }
     }

@@ -1,14 +1,16 @@
 //! Reading a run back, distrusting every row.
 
 use std::fs::{self, File};
-use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, UInt32Type};
 use arrow_array::{Array, RecordBatch};
+use deltaloss_guard::{catch_panic, check_parquet_footer};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
 use parquet::errors::ParquetError;
 
 use crate::error::RecordsError;
@@ -286,23 +288,24 @@ pub(crate) fn append_documents(
 /// Whether a token table has rank, top token and top probability; one that has only some is damaged, which shows when it
 /// is read.
 pub(crate) fn has_guesses(path: &Path) -> Result<bool, RecordsError> {
+    let (_, metadata) = open_table(path)?;
+    Ok(GUESSES.iter().any(|name| metadata.schema().field_with_name(name).is_ok()))
+}
+
+/// Opens a Parquet file, whose footer is looked at before the decoder sees it. The Arrow schema that the file may carry beside
+/// Parquet's own is not read: nothing here needs it, and its decoder panics.
+pub(crate) fn open_table(path: &Path) -> Result<(File, ArrowReaderMetadata), RecordsError> {
     let file = File::open(path).map_err(RecordsError::io(path, "open it"))?;
-    guarded(path, || {
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)?;
-        let schema = builder.schema();
-        Ok(GUESSES.iter().any(|name| schema.field_with_name(name).is_ok()))
-    })
+    let metadata = guarded(path, || {
+        check_parquet_footer(&file).map_err(ParquetError::External)?;
+        ArrowReaderMetadata::load(&file, ArrowReaderOptions::new().with_skip_arrow_metadata(true))
+    })?;
+    Ok((file, metadata))
 }
 
 /// How many rows a Parquet file says it has.
 pub(crate) fn row_count(path: &Path) -> Result<usize, RecordsError> {
-    let file = File::open(path).map_err(RecordsError::io(path, "open it"))?;
-    let rows = guarded(path, || {
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)?;
-        Ok(builder.metadata().file_metadata().num_rows())
-    })?;
+    let rows = open_table(path)?.1.metadata().file_metadata().num_rows();
     usize::try_from(rows).map_err(|_| RecordsError::Parquet {
         path: path.to_owned(),
         message: format!("it says that it has {rows} rows"),
@@ -311,8 +314,7 @@ pub(crate) fn row_count(path: &Path) -> Result<usize, RecordsError> {
 
 /// The record batches of a Parquet file.
 ///
-/// The decoder can panic on damaged bytes; that is an error like any other. The Arrow schema that the file may carry
-/// beside Parquet's own is not read: nothing here needs it, and its decoder panics too.
+/// The decoder can panic on damaged bytes; that is an error like any other.
 ///
 /// Only the columns named, or all where none is; so many rows at a time.
 pub(crate) fn batches(
@@ -320,10 +322,9 @@ pub(crate) fn batches(
     columns: &[&str],
     rows: usize,
 ) -> Result<impl Iterator<Item = Result<RecordBatch, RecordsError>> + Send + use<>, RecordsError> {
-    let file = File::open(path).map_err(RecordsError::io(path, "open it"))?;
+    let (file, metadata) = open_table(path)?;
     let mut reader = guarded(path, || {
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)?;
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
         let mask = match columns {
             [] => ProjectionMask::all(),
             _ => ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied()),
@@ -348,7 +349,7 @@ pub(crate) fn guarded<T>(
     decode: impl FnOnce() -> Result<T, ParquetError>,
 ) -> Result<T, RecordsError> {
     // After a panic nothing that it touched is used again.
-    match std::panic::catch_unwind(AssertUnwindSafe(decode)) {
+    match catch_panic(decode) {
         Ok(outcome) => outcome.map_err(RecordsError::parquet(path)),
         Err(_) => Err(RecordsError::Parquet {
             path: path.to_owned(),

@@ -1,5 +1,6 @@
 //! An output folder that appears whole or not at all.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tempfile::TempDir;
 
 use crate::error::RecordsError;
+use crate::locked::LockedFolder;
 use crate::run_info::RUN_SCHEMA;
 
 /// What kind of folder is written: which file marks it, and what else it may hold.
@@ -69,11 +71,14 @@ impl FolderKind {
 }
 
 /// A folder that is written beside its final place and moved there when it is complete. Dropped before that, it
-/// is removed, and so are the parents that were made for it.
+/// is removed, and so are the parents that were made for it. No second process stages the same place meanwhile, and what a
+/// killed one has left there is removed by the next.
 #[derive(Debug)]
 pub struct StagedFolder {
     /// `None` once committed.
     staging: Option<TempDir>,
+    /// What keeps a second process out, where this folder sees to that itself; around `staging`.
+    lock: Option<LockedFolder>,
     destination: PathBuf,
     kind: FolderKind,
     overwrite: bool,
@@ -146,11 +151,23 @@ impl StagedFolder {
     /// nothing foreign.
     ///
     /// # Errors
-    /// The destination is taken or could not be replaced later, or its parent cannot be written.
+    /// The destination is taken or could not be replaced later, another process is staging it, or its parent cannot be written.
     pub fn new(destination: &Path, kind: FolderKind, overwrite: bool) -> Result<Self, RecordsError> {
         let destination = resolve(destination)?;
-        let parent = destination.parent().unwrap_or(Path::new("/")).to_owned();
-        Self::within(parent, destination, kind, overwrite)
+        check_free(&destination, kind, overwrite)?;
+        let mut name = OsString::from(".");
+        name.push(destination.file_name().unwrap_or_default());
+        name.push(Self::SUFFIX);
+        let lock = LockedFolder::open(&destination.with_file_name(name), &destination)?;
+        if !lock.is_guarded() {
+            // Nothing tells two processes apart: each stages in a folder of its own, and the last to finish notices.
+            drop(lock);
+            let parent = destination.parent().unwrap_or(Path::new("/")).to_owned();
+            return Self::within(parent, destination, kind, overwrite);
+        }
+        let mut staged = Self::within(lock.path().to_owned(), destination, kind, overwrite)?;
+        staged.lock = Some(lock);
+        Ok(staged)
     }
 
     /// How the names of staging folders end.
@@ -178,7 +195,7 @@ impl StagedFolder {
             .tempdir_in(&parent)
             .map_err(RecordsError::io(&parent, "make a folder in it"))?;
         live.push(Live { folder: staging.path().to_owned(), made: made.clone(), kept: false });
-        Ok(StagedFolder { staging: Some(staging), destination, kind, overwrite, made })
+        Ok(StagedFolder { staging: Some(staging), lock: None, destination, kind, overwrite, made })
     }
 
     /// The folder to write into.
@@ -193,13 +210,26 @@ impl StagedFolder {
     /// is, and the error names the place.
     pub fn commit(mut self) -> Result<(), RecordsError> {
         let Some(staging) = self.staging.take() else { return Ok(()) };
-        let _held = forget(staging.path());
+        let mut held = forget(staging.path());
         let staging = staging.keep();
         self.move_into_place(&staging).map_err(|error| RecordsError::Kept {
             problem: error.to_string(),
             destination: self.destination.clone(),
-            kept: staging,
+            kept: self.out_of_the_lock(staging, &mut held),
         })
+    }
+
+    /// Moves finished work beside its destination, where no later process takes it for what a killed one has left.
+    fn out_of_the_lock(&self, staging: PathBuf, live: &mut [Live]) -> PathBuf {
+        let Some(lock) = &self.lock else { return staging };
+        let beside = self.destination.with_file_name(staging.file_name().unwrap_or_default());
+        match fs::rename(&staging, &beside) {
+            Ok(()) => beside,
+            Err(_) => {
+                lock.keep_among(live);
+                staging
+            }
+        }
     }
 
     fn move_into_place(&self, staging: &Path) -> Result<(), RecordsError> {
@@ -387,6 +417,43 @@ mod tests {
     }
 
     #[test]
+    fn a_place_is_staged_once_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("deep/out");
+        let first = stage(&out, false).unwrap();
+        // A lock is the open file's, so it holds within a process too.
+        assert!(matches!(stage(&out, true), Err(RecordsError::Busy { .. })));
+        let beside = stage(&folder.path().join("deep/other"), false).unwrap();
+        drop(first);
+        let second = stage(&out, false).unwrap();
+        write(second.path(), "2");
+        second.commit().unwrap();
+        drop(beside);
+        assert_eq!(names(&folder.path().join("deep")), ["out"]);
+        assert_eq!(fs::read_to_string(out.join("run.json")).unwrap(), marker("2"));
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_cleaned_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        let left = folder.path().join(".out.partial");
+        // Killed while it wrote.
+        fs::create_dir_all(left.join(".out.abc.partial")).unwrap();
+        fs::write(left.join(".out.abc.partial/joined.parquet"), "half").unwrap();
+        fs::write(left.join("lock"), "").unwrap();
+        drop(stage(&out, false).unwrap());
+        assert!(names(folder.path()).is_empty());
+        // Killed between the two moves: the old one is put back, and then replaced.
+        fs::create_dir_all(left.join(".out.abc.partial")).unwrap();
+        fs::create_dir_all(left.join(".out.abc.replaced")).unwrap();
+        write(&left.join(".out.abc.replaced"), "old");
+        assert!(matches!(stage(&out, false), Err(RecordsError::OutputExists { .. })));
+        assert_eq!(fs::read_to_string(out.join("run.json")).unwrap(), marker("old"));
+        assert_eq!(names(folder.path()), ["out"]);
+    }
+
+    #[test]
     fn finished_work_is_kept_when_the_place_was_taken_meanwhile() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("out");
@@ -397,6 +464,12 @@ mod tests {
         let Err(RecordsError::Kept { kept, .. }) = staged.commit() else { panic!("committed") };
         assert_eq!(fs::read_to_string(kept.join("run.json")).unwrap(), marker("1"));
         assert_eq!(names(&out), ["theirs"]);
+        // Another attempt leaves it alone.
+        assert!(stage(&out, true).is_err());
+        fs::remove_dir_all(&out).unwrap();
+        drop(stage(&out, false).unwrap());
+        assert_eq!(names(folder.path()).len(), 1, "{:?}", names(folder.path()));
+        assert!(kept.join("run.json").exists());
     }
 
     #[cfg(unix)]

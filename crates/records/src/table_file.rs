@@ -6,13 +6,11 @@ use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
-};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowSelection};
 use parquet::errors::ParquetError;
 
 use crate::error::RecordsError;
-use crate::read::guarded;
+use crate::read::{guarded, open_table};
 
 /// Rows decoded at a time.
 const BATCH_ROWS: usize = 8192;
@@ -33,10 +31,7 @@ impl std::fmt::Debug for TableFile {
 
 impl TableFile {
     pub(crate) fn open(path: &Path) -> Result<Self, RecordsError> {
-        let file = File::open(path).map_err(RecordsError::io(path, "open it"))?;
-        let metadata = guarded(path, || {
-            ArrowReaderMetadata::load(&file, ArrowReaderOptions::new().with_skip_arrow_metadata(true))
-        })?;
+        let (_, metadata) = open_table(path)?;
         let mut starts = vec![0];
         let mut rows = 0u64;
         for group in metadata.metadata().row_groups() {

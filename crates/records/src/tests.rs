@@ -16,6 +16,7 @@ use crate::*;
 
 mod calibrated;
 mod carried;
+mod hostile;
 mod tables;
 
 fn info(tokenizer: &str) -> RunInfo {

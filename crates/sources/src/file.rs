@@ -9,8 +9,9 @@ use ureq::Body;
 use ureq::http::{Response, header};
 
 use crate::error::SourceError;
-use crate::http::{Client, NO_RANGE, TRIES, Trouble, broken, given_up};
+use crate::http::{Client, Listener, NO_RANGE, TRIES, Trouble, broken, given_up};
 use crate::record::{Begun, Record, beside, hash_file, hex, read, write};
+use crate::store::Download;
 
 /// How much is read at a time.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -28,9 +29,6 @@ pub(crate) struct Wanted<'a> {
     /// What a missing file may mean.
     pub(crate) hint: &'static str,
 }
-
-/// Hears how many bytes of how many are there; answers whether to go on.
-pub(crate) type Listener<'a> = dyn FnMut(&str, u64, Option<u64>) -> bool + 'a;
 
 /// Has the file at `path`. It is downloaded where it is not there, unless `client` is none.
 pub(crate) fn have(
@@ -113,7 +111,10 @@ impl Running<'_, '_> {
                 Err(Trouble::Passing { problem, wait }) => {
                     tries += 1;
                     if tries < TRIES {
-                        self.client.wait(tries, wait);
+                        let (name, done_bytes) = (self.wanted.name.as_str(), self.length()?);
+                        let download =
+                            Download { name, done_bytes, total_bytes: self.wanted.size_bytes, trouble: None };
+                        self.client.wait((tries, wait), &problem, download, self.listener)?;
                     }
                     problem
                 }
@@ -237,7 +238,7 @@ impl Running<'_, '_> {
         let mut reader = response.into_body().into_with_config().limit(u64::MAX).reader();
         let mut buffer = vec![0; CHUNK_BYTES];
         while there < total {
-            if !(self.listener)(&self.wanted.name, there, Some(total)) {
+            if !self.hear(there, total) {
                 return Err(Trouble::Final(SourceError::Interrupted));
             }
             let most = buffer.len().min(usize::try_from(total - there).unwrap_or(usize::MAX));
@@ -253,8 +254,13 @@ impl Running<'_, '_> {
                 Err(error) => return Err(Trouble::Passing { problem: broken(&error), wait: None }),
             }
         }
-        (self.listener)(&self.wanted.name, there, Some(total));
+        self.hear(there, total);
         Ok(())
+    }
+
+    fn hear(&mut self, done_bytes: u64, total: u64) -> bool {
+        let name = &self.wanted.name;
+        (self.listener)(Download { name, done_bytes, total_bytes: Some(total), trouble: None })
     }
 
     /// Drops what is there beyond `length` bytes.

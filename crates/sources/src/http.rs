@@ -7,6 +7,7 @@ use ureq::http::{Response, Uri, header};
 use ureq::{Agent, Body};
 
 use crate::error::SourceError;
+use crate::store::Download;
 
 /// Tries without progress before a download is given up.
 pub(crate) const TRIES: u32 = 6;
@@ -14,6 +15,8 @@ pub(crate) const TRIES: u32 = 6;
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 /// The server's word for a range that it does not have.
 pub(crate) const NO_RANGE: &str = "the server has no such range (416)";
+/// What is said when there is no answer at all.
+const UNREACHABLE: &str = "cannot be reached";
 /// How many redirects are followed.
 const REDIRECTS: u32 = 10;
 /// No answer for so long is a broken connection.
@@ -22,6 +25,9 @@ const SILENCE: Duration = Duration::from_secs(60);
 const LONGEST_ANSWER_TIME: Duration = Duration::from_secs(15 * 60);
 /// Answers that are read into memory: lists of a repository's files.
 const LARGEST_ANSWER: u64 = 64 << 20;
+
+/// Hears how a download goes on; answers whether to go on.
+pub(crate) type Listener<'a> = dyn FnMut(Download<'_>) -> bool + 'a;
 
 /// The client: its connections, who asks, and how long it waits before asking again.
 #[derive(Clone, Debug)]
@@ -92,8 +98,14 @@ impl Client {
         }
         Err(stop(format!("it redirects more than {REDIRECTS} times")))
     }
+
     /// Asks for something small, again and again where that may help.
-    pub(crate) fn get_small(&self, address: &str, token: Option<&str>) -> Result<Vec<u8>, SourceError> {
+    pub(crate) fn get_small(
+        &self,
+        address: &str,
+        token: Option<&str>,
+        listener: &mut Listener<'_>,
+    ) -> Result<Vec<u8>, SourceError> {
         let mut tries = 0;
         loop {
             let outcome = self.get(address, token, &[]).and_then(|response| {
@@ -114,21 +126,43 @@ impl Client {
                 Err(Trouble::Passing { problem, .. }) if tries >= TRIES => {
                     return Err(failed(address, given_up(&problem)));
                 }
-                Err(Trouble::Passing { wait, .. }) => self.wait(tries, wait),
+                Err(Trouble::Passing { problem, wait }) => {
+                    let download =
+                        Download { name: address, done_bytes: 0, total_bytes: None, trouble: None };
+                    self.wait((tries, wait), &problem, download, listener)?;
+                }
             }
         }
     }
 
-    /// Waits before another try: as long as the server asks for, within reason, or longer each time.
-    pub(crate) fn wait(&self, tries: u32, asked: Option<Duration>) {
+    /// Waits before another try: as long as the server asks for, within reason, or longer each time. The listener hears why.
+    pub(crate) fn wait(
+        &self,
+        (tries, asked): (u32, Option<Duration>),
+        problem: &str,
+        download: Download<'_>,
+        listener: &mut Listener<'_>,
+    ) -> Result<(), SourceError> {
         let own = self.first_wait.saturating_mul(1 << tries.min(16).saturating_sub(1));
-        std::thread::sleep(asked.unwrap_or(own).min(LONGEST_WAIT));
+        let wait = asked.unwrap_or(own).min(LONGEST_WAIT);
+        let trouble = format!("{problem}; asked again in {:.0} s ({tries} of {TRIES})", wait.as_secs_f64());
+        if !listener(Download { trouble: Some(&trouble), ..download }) {
+            return Err(SourceError::Interrupted);
+        }
+        std::thread::sleep(wait);
+        Ok(())
     }
 }
 
 /// What is said when it was tried often enough.
 pub(crate) fn given_up(problem: &str) -> String {
-    format!("{problem}; given up after {TRIES} tries without progress")
+    let hint = match problem.starts_with(UNREACHABLE) {
+        true => {
+            ". Check the network and the proxy that it may need (HTTPS_PROXY); --offline uses what is in the cache"
+        }
+        false => "",
+    };
+    format!("{problem}; given up after {TRIES} tries without progress{hint}")
 }
 
 /// A connection that ended in the middle.
@@ -190,10 +224,7 @@ fn explain(address: &str, error: &ureq::Error) -> Trouble {
         Error::InvalidProxyUrl => {
             Trouble::Final(failed(address, "the proxy of the environment is no address".into()))
         }
-        error => {
-            let hint = "; without a network, --offline uses what is in the cache";
-            Trouble::Passing { problem: format!("cannot be reached: {error}{hint}"), wait: None }
-        }
+        error => Trouble::Passing { problem: format!("{UNREACHABLE}: {error}"), wait: None },
     }
 }
 

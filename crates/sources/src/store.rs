@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::SourceError;
-use crate::file::{Listener, Wanted, have};
-use crate::http::Client;
+use crate::file::{Wanted, have};
+use crate::http::{Client, Listener};
 use crate::hub::{ListedFile, Listing};
 use crate::name::{HubName, Source};
 use crate::record::{read, write};
@@ -95,6 +95,8 @@ pub struct Download<'a> {
     pub done_bytes: u64,
     /// Bytes that it has.
     pub total_bytes: Option<u64>,
+    /// Why nothing comes at the moment, in words, where the server is asked again.
+    pub trouble: Option<&'a str>,
 }
 
 /// What was downloaded, in the cache.
@@ -133,11 +135,9 @@ impl Store {
         want: &Want<'_>,
         progress: &mut dyn FnMut(Download<'_>) -> bool,
     ) -> Result<Fetched, SourceError> {
-        let mut listener =
-            |name: &str, done_bytes, total_bytes| progress(Download { name, done_bytes, total_bytes });
         match source {
-            Source::Csp(name) => self.csp(name, &mut listener),
-            Source::Hub(name) => self.hub(name, want, &mut listener),
+            Source::Csp(name) => self.csp(name, progress),
+            Source::Hub(name) => self.hub(name, want, progress),
         }
     }
 
@@ -174,7 +174,7 @@ impl Store {
             Want::DataSet(_) => "datasets",
         };
         let root = self.folder.join("hf").join(kind).join(&name.repository);
-        let listing = self.listing(name, kind, &root)?;
+        let listing = self.listing(name, kind, &root, listener)?;
         let chosen = choose(name, want, &listing)?;
         let folder = root.join(&listing.commit);
         let prefix = if kind == "datasets" { "datasets/" } else { "" };
@@ -203,7 +203,13 @@ impl Store {
     }
 
     /// What the repository holds: by what the hub says now, or said last where nothing may be asked.
-    fn listing(&self, name: &HubName, kind: &str, root: &Path) -> Result<Listing, SourceError> {
+    fn listing(
+        &self,
+        name: &HubName,
+        kind: &str,
+        root: &Path,
+        listener: &mut Listener<'_>,
+    ) -> Result<Listing, SourceError> {
         let HubName { repository, revision, .. } = name;
         let revision = revision.as_deref().unwrap_or("main");
         let kept = root.join("revisions").join(format!("{}.json", revision.replace('/', "%2F")));
@@ -232,11 +238,13 @@ impl Store {
             _ => ": it is looked for among the hub's data sets",
         };
         let bytes =
-            client.get_small(&address, self.settings.hub_token.as_deref()).map_err(|error| match error {
-                SourceError::NotFound { address, status, .. } => {
-                    SourceError::NotFound { address, status, hint }
+            client.get_small(&address, self.settings.hub_token.as_deref(), listener).map_err(|error| {
+                match error {
+                    SourceError::NotFound { address, status, .. } => {
+                        SourceError::NotFound { address, status, hint }
+                    }
+                    error => error,
                 }
-                error => error,
             })?;
         let listing = Listing::parse(&bytes, repository)?;
         if let Some(folder) = kept.parent() {

@@ -308,14 +308,30 @@ fn a_server_that_is_not_there_is_named() {
     drop(listener);
     let settings = Settings {
         csp_address: address.clone(),
+        hub_address: address.clone(),
         first_wait: Duration::from_millis(1),
         ..Settings::default()
     };
-    let error = fetch(&Store::new(folder.path(), settings), "csp:toy").unwrap_err().to_string();
-    assert!(
-        error.contains(&address) && error.contains("cannot be reached") && error.contains("--offline"),
-        "{error}"
-    );
+    let store = Store::new(folder.path(), settings);
+    for name in ["csp:toy", "hf:org/toy"] {
+        // While it is tried again, that is said.
+        let mut troubles = Vec::new();
+        let outcome = store.fetch(&Source::parse(name).unwrap().unwrap(), &Want::Model, &mut |download| {
+            troubles.extend(download.trouble.map(str::to_owned));
+            true
+        });
+        let error = outcome.unwrap_err().to_string();
+        assert!(
+            error.contains(&address) && error.contains("cannot be reached") && error.contains("--offline"),
+            "{error}"
+        );
+        assert_eq!(troubles.len(), 5);
+        assert!(
+            troubles[4].contains("cannot be reached") && troubles[4].ends_with("asked again in 0 s (5 of 6)")
+        );
+        let stopped = store.fetch(&Source::parse(name).unwrap().unwrap(), &Want::Model, &mut |_| false);
+        assert!(matches!(stopped, Err(SourceError::Interrupted)), "{stopped:?}");
+    }
 }
 
 /// A repository `org/toy` at a commit, whose one large file is answered by `file`.

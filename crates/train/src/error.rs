@@ -39,6 +39,12 @@ pub enum TrainError {
         /// The working folder.
         path: PathBuf,
     },
+    /// Another process trains into the same folder.
+    #[error("{path} is being trained by another process of deltaloss; wait for it, or choose another --out", path = .path.display())]
+    Busy {
+        /// The folder to write.
+        path: PathBuf,
+    },
     /// The checkpoint belongs to another training, or is damaged.
     #[error("{path}: cannot resume from it: {problem}", path = .path.display())]
     Resume {

@@ -3,7 +3,7 @@
 //! While it goes on, `OUT.training/` beside the output holds the last checkpoint. The model's folder is made in there
 //! and moved to its place at the end, so it appears whole or not at all.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -79,7 +79,7 @@ pub struct TrainSummary {
 /// Trains a model into `out`. `config_file` is named in errors about the configuration.
 ///
 /// # Errors
-/// `out` exists, or an unfinished training of it and `resume` is off, or there is one that does not fit; the data cannot
+/// `out` exists or another process trains it, or an unfinished training of it is there and `resume` is off, or there is one that does not fit; the data cannot
 /// be read; the run diverges; `progress` stopped it (then a checkpoint was written).
 pub fn train(
     config: &TrainConfig,
@@ -111,8 +111,9 @@ pub fn train(
         let trainer = Trainer::new(model, train_positions, parameters, Isa::best());
         Run::new(trainer, recipe, Curve::default(), data, identity, folders, 0.0)
     };
+    let lock = run.folders.lock()?;
     run.go(config, progress)?;
-    run.write_model(config, tokenizer)
+    run.write_model(config, tokenizer, lock)
 }
 
 /// Where things lie.
@@ -124,6 +125,21 @@ struct Folders {
 }
 
 impl Folders {
+    /// Makes the working folder and keeps other processes out of it for as long as the answer lives; the system lets go of it
+    /// with the process.
+    fn lock(&self) -> Result<File, TrainError> {
+        let working = &self.working;
+        fs::create_dir_all(working).map_err(TrainError::io(working, "create the folder"))?;
+        let path = working.join("lock");
+        let lock = File::options().create(true).truncate(false).write(true).open(&path);
+        let lock = lock.map_err(TrainError::io(&path, "open it"))?;
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => Err(TrainError::Busy { path: self.out.clone() }),
+            // A file system without locks: better unguarded than not at all.
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(lock),
+        }
+    }
+
     fn new(out: &Path, resume: bool) -> Result<Self, TrainError> {
         if fs::symlink_metadata(out).is_ok() {
             return Err(TrainError::OutputExists { path: out.to_owned() });
@@ -203,8 +219,6 @@ impl Run {
         let done = self.trainer.step();
         let tokens_per_step = (sequences * context) as u64;
         let mut goes_on = progress(TrainProgress::Started { steps, done, tokens_per_step });
-        fs::create_dir_all(&self.folders.working)
-            .map_err(TrainError::io(&self.folders.working, "create the folder"))?;
         while self.trainer.step() < steps {
             if !goes_on {
                 self.save()?;
@@ -277,6 +291,7 @@ impl Run {
         &mut self,
         config: &TrainConfig,
         tokenizer: &TrainingTokenizer,
+        lock: File,
     ) -> Result<TrainSummary, TrainError> {
         // A kill from here on costs no step.
         self.save()?;
@@ -299,6 +314,8 @@ impl Run {
         self.write_weights(&folder.join("model.safetensors"))?;
         fs::rename(&folder, &self.folders.out)
             .map_err(TrainError::io(&self.folders.out, "move the finished model here"))?;
+        // What comes now finds the model, and goes away. Some systems do not remove a file that is open.
+        drop(lock);
         let working = &self.folders.working;
         fs::remove_dir_all(working).map_err(TrainError::io(working, "remove the working folder"))?;
         Ok(summary)

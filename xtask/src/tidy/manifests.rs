@@ -15,13 +15,23 @@ const TABLE: &str = "xtask/src/tidy/manifests.rs";
 
 /// Each crate of the workspace and those of the workspace's crates it may depend on, tests and build scripts
 /// included.
-const CRATES: [(&str, &[&str]); 12] = [
+const CRATES: [(&str, &[&str]); 13] = [
+    ("deltaloss-guard", &[]),
     ("deltaloss-kernels", &[]),
     ("deltaloss-checkpoint", &[]),
-    ("deltaloss-corpus", &[]),
-    ("deltaloss-records", &[]),
+    ("deltaloss-corpus", &["deltaloss-guard"]),
+    ("deltaloss-records", &["deltaloss-guard"]),
     ("deltaloss-sources", &[]),
-    ("deltaloss-lm", &["deltaloss-kernels", "deltaloss-checkpoint", "deltaloss-corpus", "deltaloss-records"]),
+    (
+        "deltaloss-lm",
+        &[
+            "deltaloss-kernels",
+            "deltaloss-checkpoint",
+            "deltaloss-corpus",
+            "deltaloss-guard",
+            "deltaloss-records",
+        ],
+    ),
     ("deltaloss-llama", &["deltaloss-kernels", "deltaloss-corpus", "deltaloss-records", "deltaloss-lm"]),
     ("deltaloss-stats", &["deltaloss-records"]),
     ("deltaloss-train", &["deltaloss-kernels", "deltaloss-checkpoint", "deltaloss-corpus", "deltaloss-lm"]),

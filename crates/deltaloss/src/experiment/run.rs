@@ -17,7 +17,7 @@ use crate::compare::{COMPARISON_ENTRIES, CompareOptions, write_comparison};
 use crate::downloads::{Downloads, ModelPlace};
 use crate::error::Error;
 use crate::oracle::write_oracle_run;
-use crate::scoring::{GgufOptions, is_gguf, open_gguf, score_to_folder};
+use crate::scoring::{GgufOptions, is_gguf, open_gguf, refuse_gguf, score_to_folder};
 
 /// The copy of the experiment beside its results.
 const COPY: &str = "experiment.toml";
@@ -221,6 +221,10 @@ fn look_up(role: Role, model: &ModelTable) -> Result<(), Error> {
         };
     }
     let source = model.source.as_deref().unwrap_or_default();
+    refuse_gguf(source).map_err(|error| match role {
+        Role::Oracle => place(format!("{error}; or take [oracle] out of the file to do without")),
+        _ => place(error.to_string()),
+    })?;
     let is_path = !["builtin:", "csp:", "hf:"].iter().any(|scheme| source.starts_with(scheme));
     if is_path && !Path::new(source).exists() {
         return Err(place(format!("source = \"{source}\": there is no such model folder or file")));

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser, RangedU64ValueParser, ValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use deltaloss::corpus::{CorpusOptions, Solutions};
 use deltaloss::kernels::Isa;
 use deltaloss::report::viewer::DocumentOrder;
 
@@ -205,7 +206,7 @@ pub(crate) enum Mode {
     Slide,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Corpus")]
 pub(crate) struct CorpusChoice {
     /// The column that holds the text [default: text, content or code; solutions as in APPS]
@@ -226,6 +227,26 @@ pub(crate) struct CorpusChoice {
     /// Score N documents chosen by a hash of their text: the same ones every time
     #[arg(long, value_name = "N", value_parser = positive())]
     pub(crate) sample: Option<u64>,
+}
+
+impl CorpusChoice {
+    pub(crate) fn options(&self, skip_unusable: bool) -> CorpusOptions {
+        let CorpusChoice { text_column, name_column, extensions, solutions, max_documents, sample } =
+            self.clone();
+        let solutions = match solutions {
+            SolutionChoice::First => Solutions::First,
+            SolutionChoice::All => Solutions::All,
+        };
+        CorpusOptions {
+            text_column,
+            name_column,
+            extensions,
+            solutions,
+            max_documents,
+            sample,
+            skip_unusable,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -394,7 +415,7 @@ pub(crate) struct Train {
     /// What to train: TOML with the tables model, data and recipe, and a seed
     #[arg(value_name = "CONFIG.toml")]
     pub(crate) config: PathBuf,
-    /// The corpus, in place of the one that the configuration names
+    /// The corpus, in place of the one that the configuration names; as for `score --corpus`
     #[arg(long, value_name = "CORPUS")]
     pub(crate) corpus: Option<String>,
     /// The folder to write; while training goes on, OUT.training beside it holds the checkpoint

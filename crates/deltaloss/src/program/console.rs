@@ -69,7 +69,7 @@ impl Console {
 
     /// Bars for downloads.
     pub(crate) fn downloads(&self) -> DownloadBar {
-        DownloadBar { shows: self.shows, current: None }
+        DownloadBar { shows: self.shows, quiet: self.quiet, current: None }
     }
 
     /// A bar for one training; from now on the first Ctrl-C lets it save.
@@ -100,12 +100,23 @@ fn style(template: &str) -> ProgressStyle {
 /// Shows downloads, a bar for each file.
 pub(crate) struct DownloadBar {
     shows: bool,
+    quiet: bool,
     current: Option<(String, ProgressBar)>,
 }
 
 impl DownloadBar {
     /// Takes note; the answer is always to go on (Ctrl-C ends the program; what is there of a file is kept).
     pub(crate) fn hear(&mut self, download: Download<'_>) -> bool {
+        if let Some(trouble) = download.trouble {
+            let line = format!("{}: {trouble}", download.name);
+            match &self.current {
+                // A bar that is drawn is not written over.
+                _ if self.quiet => {}
+                Some((_, bar)) => bar.suspend(|| complain(&line)),
+                None => complain(&line),
+            }
+            return true;
+        }
         if self.current.as_ref().is_none_or(|(name, _)| name != download.name) {
             let target = if self.shows { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
             let bar = ProgressBar::with_draw_target(download.total_bytes, target);

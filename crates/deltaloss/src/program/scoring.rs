@@ -3,15 +3,15 @@
 use std::path::Path;
 use std::time::Duration;
 
-use deltaloss::corpus::{Corpus, CorpusOptions, Solutions};
+use deltaloss::corpus::{Corpus, CorpusOptions};
 use deltaloss::lm::Scorer;
 use deltaloss::records::{Run, RunInfo, TokenForm};
 use deltaloss::{
-    Downloads, GgufOptions, ModelPlace, Progress, ScoreOptions, WindowMode, is_gguf, open_gguf,
+    Downloads, GgufOptions, ModelPlace, Progress, ScoreOptions, WindowMode, is_gguf, open_corpus, open_gguf,
     score_in_parts,
 };
 
-use super::arguments::{GgufChoice, Mode, Score, SolutionChoice, WeightForm, WindowChoice};
+use super::arguments::{GgufChoice, Mode, Score, WeightForm, WindowChoice};
 use super::console::Console;
 use super::failure::{Failure, from_room};
 use super::gguf::try_out;
@@ -21,7 +21,8 @@ pub(crate) fn run(call: &Score, offline: bool, console: &Console) -> Result<(), 
         let problem = "--compact goes with `deltaloss merge`: shards keep everything until they are one run";
         return Err(Failure::Misuse(problem.into()));
     }
-    let corpus = open_corpus(call, offline, console)?;
+    let corpus =
+        find_corpus(&call.corpus, call.corpus_options.options(call.skip_unusable), offline, console)?;
     let place = find_model(&call.model, offline, console)?;
     let mut scorer = if is_gguf(&place.path) { gguf(call, &place)? } else { native(call, &place, console)? };
     let options = ScoreOptions {
@@ -125,25 +126,15 @@ pub(crate) fn find_model(source: &str, offline: bool, console: &Console) -> Resu
     Ok(Downloads::new(offline).model(source, &mut |download| bar.hear(download))?)
 }
 
-fn open_corpus(call: &Score, offline: bool, console: &Console) -> Result<Corpus, Failure> {
-    let choice = &call.corpus_options;
-    let options = CorpusOptions {
-        text_column: choice.text_column.clone(),
-        name_column: choice.name_column.clone(),
-        extensions: choice.extensions.clone(),
-        solutions: match choice.solutions {
-            SolutionChoice::First => Solutions::First,
-            SolutionChoice::All => Solutions::All,
-        },
-        max_documents: choice.max_documents,
-        sample: choice.sample,
-        skip_unusable: call.skip_unusable,
-    };
+/// A corpus on this machine, downloaded if it is named so.
+pub(crate) fn find_corpus(
+    source: &str,
+    options: CorpusOptions,
+    offline: bool,
+    console: &Console,
+) -> Result<Corpus, Failure> {
     let mut bar = console.downloads();
-    let asked = options.extensions.as_deref();
-    let source = Downloads::new(offline).corpus(&call.corpus, asked, &mut |download| bar.hear(download))?;
-    drop(bar);
-    Corpus::open(&source, options).map_err(from_room)
+    Ok(open_corpus(source, options, Some(&Downloads::new(offline)), &mut |download| bar.hear(download))?)
 }
 
 fn options(choice: &WindowChoice, longest: usize) -> Result<ScoreOptions, Failure> {

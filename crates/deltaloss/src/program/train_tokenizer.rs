@@ -1,15 +1,15 @@
 //! `deltaloss train-tokenizer`.
 
-use deltaloss::corpus::{Corpus, CorpusOptions, CorpusSource};
+use deltaloss::corpus::CorpusOptions;
 
 use super::arguments::TrainTokenizer;
 use super::console::Console;
-use super::failure::{Failure, from_room};
+use super::failure::Failure;
+use super::scoring::find_corpus;
 
-pub(crate) fn run(call: &TrainTokenizer, console: &Console) -> Result<(), Failure> {
-    let source = CorpusSource::parse(&call.corpus).map_err(from_room)?;
+pub(crate) fn run(call: &TrainTokenizer, offline: bool, console: &Console) -> Result<(), Failure> {
     let options = CorpusOptions { max_documents: call.max_documents, ..CorpusOptions::default() };
-    let corpus = Corpus::open(&source, options).map_err(from_room)?;
+    let corpus = find_corpus(&call.corpus, options, offline, console)?;
     let size = deltaloss::train_tokenizer(&corpus, call.size as usize, &call.out)?;
     if (size as u64) < call.size {
         console

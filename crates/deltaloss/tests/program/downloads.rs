@@ -42,11 +42,16 @@ fn serve() -> Server {
 }
 
 fn by_name(folder: &Path, server: &Server, arguments: &[&str]) -> Output {
+    by_name_with(folder, server, arguments, &[])
+}
+
+fn by_name_with(folder: &Path, server: &Server, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = command(folder, arguments);
     command
         .env("DELTALOSS_CSP_ENDPOINT", format!("{}/csp", server.address))
         .env("HF_ENDPOINT", &server.address);
     command.env_remove("HF_TOKEN").env_remove("HF_HUB_OFFLINE").env("NO_PROXY", "127.0.0.1");
+    command.env_remove("HUGGING_FACE_HUB_TOKEN").envs(variables.iter().copied());
     command.output().unwrap()
 }
 
@@ -92,6 +97,73 @@ fn an_experiment_by_name_runs_and_runs_again_offline() {
     assert!(said.contains("tokenizer      pycode_2k, 2048 entries"), "{said}");
 }
 
+/// Before hours of downloads and scoring.
+#[cfg(not(feature = "llama"))]
+#[test]
+fn what_this_build_cannot_run_is_said_before_anything_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let server = serve();
+    let post = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../experiments/post.toml");
+    let refused = |arguments: &[&str]| {
+        let output = by_name(path, &server, arguments);
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{message}");
+        assert!(
+            message.contains("does not run GGUF models") && message.contains("--features llama"),
+            "{message}"
+        );
+        message
+    };
+    let message = refused(&["run", post.to_str().unwrap()]);
+    assert!(message.contains("[oracle]") && message.contains("take [oracle] out of the file"), "{message}");
+    let corpus = "builtin:python-stdlib";
+    refused(&["score", "--model", "hf:org/repo:model.gguf", "--corpus", corpus, "--out", "run"]);
+    assert!(server.requests().is_empty(), "{:?}", server.requests());
+}
+
+#[test]
+fn models_and_tokenizers_learn_from_a_corpus_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let server = serve();
+    let succeeds = |arguments: &[&str]| {
+        let output = by_name(path, &server, arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    let refused = |arguments: &[&str]| {
+        let output = by_name(path, &server, arguments);
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{message}");
+        message
+    };
+    let name = "hf:codeparrot/apps:train.jsonl";
+    let tokenizer = ["train-tokenizer", "--corpus", name, "--size", "300", "--out"];
+    let message = refused(&[&tokenizer[..], &["bpe", "--offline"]].concat());
+    assert!(message.contains("is not in the cache") && message.contains("--offline"), "{message}");
+    succeeds(&[&tokenizer[..], &["bpe"]].concat());
+    let config = format!(
+        "seed = 3\n[model]\nblock_size = 16\nn_layer = 1\nn_head = 1\nd_head = 8\nd_model = 8\n\
+         [data]\ncorpus = \"{name}\"\ntokenizer = \"bpe\"\n[recipe]\nbatch_sequences = 2\nsteps = 3\n"
+    );
+    std::fs::write(path.join("tiny.toml"), &config).unwrap();
+    // The data set is there by now.
+    let asked = server.requests().len();
+    succeeds(&["train", "tiny.toml", "--out", "model", "--offline"]);
+    assert_eq!(server.requests().len(), asked);
+    let data = json(&path.join("model/training.json"))["data"].clone();
+    assert_eq!(
+        (&data["documents"], &data["corpus"]),
+        (&12.into(), &format!("hf:codeparrot/apps@{COMMIT}:train.jsonl").into())
+    );
+    let other = ["train", "tiny.toml", "--out", "other", "--corpus"];
+    assert!(refused(&[&other[..], &["csp:dense"]].concat()).contains("names a model, not a corpus"));
+    assert!(refused(&[&other[..], &["hf:no/set"]].concat()).contains("among the hub's data sets"));
+    let again = refused(&["train", "tiny.toml", "--out", "model", "--corpus", "hf:no/set"]);
+    assert!(again.contains("exists already"), "{again}");
+    assert!(!path.join("other").exists() && !path.join("other.training").exists());
+}
+
 #[test]
 fn what_is_not_there_is_said_by_name() {
     let folder = tempfile::tempdir().unwrap();
@@ -120,7 +192,47 @@ fn what_is_not_there_is_said_by_name() {
             .contains("it has no file `x.jsonl`; there are apps.py, train.jsonl")
     );
     assert!(refused("builtin:dense", "csp:dense").contains("names a model, not a corpus"));
+    let message = fails(folder.path(), &["tokenize", "--tokenizer", "hf:org/repo"], 1);
+    assert!(message.contains("a tokenizer is not downloaded by itself"), "{message}");
     assert!(!folder.path().join("run").exists());
+}
+
+#[test]
+fn the_environments_token_is_for_the_hub_alone_and_its_other_words_are_heard() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let server = serve();
+    let corpus = "hf:codeparrot/apps:train.jsonl";
+    let score = |model: &str, out: &str, variables: &[(&str, &str)]| {
+        let call = ["score", "--model", model, "--corpus", corpus, "--out", out, "--no-calibrate"];
+        let output = by_name_with(path, &server, &call, variables);
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (scored, said) = score("builtin:dense-small", "run", &[("HF_HUB_OFFLINE", "1")]);
+    assert!(!scored && said.contains("is not in the cache") && server.requests().is_empty(), "{said}");
+    // A proxy that is none, and a host for which it is not.
+    let variables =
+        [("HF_TOKEN", " hf_secret\n"), ("HTTP_PROXY", "http://127.0.0.1:9"), ("NO_PROXY", "127.0.0.1")];
+    let (scored, said) = score("csp:dense-small", "run", &variables);
+    assert!(scored && !said.contains("hf_secret"), "{said}");
+    let (mut hub, mut others) = (0, 0);
+    for request in server.requests() {
+        let token = request.header("authorization");
+        if request.path.starts_with("/csp/") {
+            others += 1;
+            assert_eq!(token, None, "{request:?}");
+        } else {
+            hub += 1;
+            assert_eq!(token, Some("Bearer hf_secret"), "{request:?}");
+        }
+    }
+    assert!(hub == 2 && others >= 4, "{hub} {others}");
+    // The older name, in a folder that has nothing yet.
+    let cache = path.join("other");
+    let variables = [("HUGGING_FACE_HUB_TOKEN", "hf_older"), ("DELTALOSS_CACHE", cache.to_str().unwrap())];
+    let (scored, said) = score("builtin:dense-small", "again", &variables);
+    assert!(scored, "{said}");
+    assert_eq!(server.requests().last().unwrap().header("authorization"), Some("Bearer hf_older"));
 }
 
 #[test]

@@ -211,6 +211,53 @@ fn a_second_process_on_the_same_output_is_refused() {
     assert_same_run(path, "whole", "run");
 }
 
+#[test]
+fn a_second_comparison_or_experiment_into_the_same_folder_is_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    for model in ["builtin:sparse", "builtin:dense-small"] {
+        succeeds(path, &few(model, model.trim_start_matches("builtin:"), &["--quiet"]));
+    }
+    let study = "[corpus]\nsource = \"builtin:python-stdlib\"\nsample = 8\n[models.a]\nsource = \"builtin:sparse\"\n\
+                 [models.b]\nsource = \"builtin:dense-small\"\n[analyses]\ncalibrate = false\n";
+    std::fs::write(path.join("study.toml"), study).unwrap();
+    let compare = ["compare", "--a", "sparse", "--b", "dense-small", "--out", "out"];
+    for first in [&compare[..], &["run", "study.toml", "--out", "out", "--no-cache"]] {
+        let mut child = start(path, first);
+        while !path.join(".out.partial/lock").exists() {
+            assert!(child.try_wait().unwrap().is_none(), "{first:?}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // It stands still in the middle of its work, so that what the second says is said at once.
+        let signal = |name: &str| {
+            let killed = Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
+            assert!(killed.success());
+        };
+        signal("-STOP");
+        for second in [&compare[..], &["run", "study.toml", "--out", "out", "--overwrite"]] {
+            let message = fails(path, second, 1);
+            assert!(message.contains("out is being written by another process of deltaloss"), "{message}");
+        }
+        assert!(!path.join("cache/runs").exists(), "a second process scored before it asked");
+        signal("-CONT");
+        assert!(child.wait().unwrap().success(), "{first:?}");
+        assert_eq!(names(path).iter().filter(|name| name.starts_with('.')).count(), 0, "{:?}", names(path));
+        std::fs::remove_dir_all(path.join("out")).unwrap();
+    }
+
+    // What a killed one leaves is no hindrance, and does not stay.
+    let mut child = start(path, &["run", "study.toml", "--out", "out", "--no-cache"]);
+    while !path.join(".out.partial/lock").exists() {
+        assert!(child.try_wait().unwrap().is_none());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(path.join(".out.partial").exists() && !path.join("out").exists());
+    succeeds(path, &compare);
+    assert!(path.join("out/results.json").exists() && !path.join(".out.partial").exists());
+}
+
 /// Needs a file system of its own, which takes a user namespace: skipped, and said so, where there is none.
 #[cfg(target_os = "linux")]
 #[test]

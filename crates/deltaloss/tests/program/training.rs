@@ -123,7 +123,18 @@ fn ctrl_c_saves_and_another_configuration_is_not_resumed() {
         assert!(start.elapsed() < Duration::from_secs(60), "training does not begin");
         std::thread::sleep(Duration::from_millis(5));
     }
-    assert!(Process::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    // It stands still, so that what a second one says is said at once.
+    let signal = |name: &str| {
+        assert!(Process::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+    };
+    while !folder.join("model.training/lock").exists() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    signal("-STOP");
+    let message = fails(folder, &["train", "tiny.toml", "--out", "model", "--resume"], 1);
+    assert!(message.contains("model is being trained by another process"), "{message}");
+    signal("-CONT");
+    signal("-INT");
     let output = child.wait_with_output().unwrap();
     let message = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(130), "{message}");

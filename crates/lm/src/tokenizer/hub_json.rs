@@ -1,5 +1,7 @@
 //! `tokenizer.json`, the model hub's form, through the `tokenizers` crate.
 
+use deltaloss_guard::catch_panic;
+use serde::de::IgnoredAny;
 use tokenizers::Tokenizer;
 
 use super::Token;
@@ -16,7 +18,12 @@ pub(super) struct HubJson {
 impl HubJson {
     pub(super) fn new(json: &[u8], place: &str) -> Result<Self, LmError> {
         let bad = |problem: String| LmError::Tokenizer { file: place.to_owned(), problem };
-        let mut tokenizer = Tokenizer::from_bytes(json).map_err(|error| bad(error.to_string()))?;
+        // Said better here than there, where much of what is no JSON is a panic.
+        let _: IgnoredAny =
+            serde_json::from_slice(json).map_err(|error| bad(format!("it is no JSON: {error}")))?;
+        let mut tokenizer = catch_panic(|| Tokenizer::from_bytes(json))
+            .map_err(|message| bad(format!("its parts contradict each other: {message}")))?
+            .map_err(|error| bad(error.to_string()))?;
         // A document is scored whole, and as the characters it is made of.
         tokenizer.with_truncation(None).map_err(|error| bad(error.to_string()))?;
         tokenizer.with_padding(None);
@@ -41,7 +48,10 @@ impl HubJson {
                  the pattern matcher of this kind of tokenizer can take"
             )));
         }
-        let encoding = self.tokenizer.encode(text, false).map_err(|error| bad(error.to_string()))?;
+        // Nothing in it changes by encoding but caches, which it leaves alone when it fails.
+        let encoding = catch_panic(|| self.tokenizer.encode(text, false))
+            .map_err(|message| bad(format!("its parts contradict each other: {message}")))?
+            .map_err(|error| bad(error.to_string()))?;
         let ids = encoding.get_ids();
         let spans = byte_level_spans(encoding.get_tokens(), text)
             .unwrap_or_else(|| tiled(encoding.get_offsets(), text.len()));
@@ -132,7 +142,14 @@ mod tests {
 
     #[test]
     fn what_is_no_tokenizer_is_refused() {
-        let error = HubJson::new(b"{}", "t.json").unwrap_err().to_string();
-        assert!(error.starts_with("t.json: "), "{error}");
+        let refused = |json: &str| HubJson::new(json.as_bytes(), "t.json").unwrap_err().to_string();
+        assert!(refused("{}").starts_with("t.json: "), "{}", refused("{}"));
+        // The library panics at a slip in the decoder.
+        let slip = r#"{"version": "1.0", "decoder": {"type": bByteLevel"}, "model": {"type": "BPE", "vocab": {}, "merges": []}}"#;
+        assert!(
+            refused(slip).starts_with("t.json: it is no JSON: expected value at line 1"),
+            "{}",
+            refused(slip)
+        );
     }
 }

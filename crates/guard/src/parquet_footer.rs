@@ -6,6 +6,7 @@
 //! too much is refused here first. The footer is a struct in Thrift's compact protocol; everything but these
 //! claims is skipped.
 
+use std::error::Error;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
@@ -46,11 +47,14 @@ const UUID: u8 = 13;
 const FOOTER_TYPES: [u8; 9] = [I32, LIST, I64, LIST, LIST, BINARY, LIST, STRUCT, BINARY];
 const NODE_TYPES: [u8; 10] = [I32, I32, I32, BINARY, I32, I32, I32, I32, I32, STRUCT];
 
-type Checked<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+type Checked<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// Refuses a footer by which the decoder would end the process. Other damage may pass: the decoder reports
 /// it.
-pub(crate) fn check(file: &File) -> Checked<()> {
+///
+/// # Errors
+/// The footer claims too much, or the file cannot be read.
+pub fn check(file: &File) -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut file = file;
     let file_bytes = file.metadata()?.len();
     let Some(tail_at) = file_bytes.checked_sub(TAIL_BYTES) else { return Ok(()) };

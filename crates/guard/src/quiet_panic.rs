@@ -13,8 +13,11 @@ thread_local! {
 /// Runs `step`; a panic in it is not reported but given back, as its message.
 ///
 /// Everything else is reported as before: panics outside of such a call, panics of other threads during one, and
-/// a second panic in one, since that may end the process.
-pub(crate) fn catch<T>(step: impl FnOnce() -> T) -> Result<T, String> {
+/// a second panic in one, since that may end the process. Whatever `step` was working on must not be used again.
+///
+/// # Errors
+/// `step` panicked; this is its message.
+pub fn catch<T>(step: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let previous = panic::take_hook();
@@ -33,12 +36,6 @@ pub(crate) fn catch<T>(step: impl FnOnce() -> T) -> Result<T, String> {
 fn message(payload: &(dyn Any + Send)) -> String {
     let fixed = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     fixed.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default()
-}
-
-/// Whether a panic on this thread would be given back now.
-#[cfg(test)]
-pub(crate) fn is_quiet() -> bool {
-    QUIET.get()
 }
 
 #[cfg(test)]
@@ -63,6 +60,12 @@ mod tests {
         let reports: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("reported: ")).collect();
         assert_eq!(reports, ["before", "after", "other thread", "second", "at last"], "{text}");
         assert!(!text.contains("silent"), "{text}");
+    }
+
+    #[test]
+    fn quiet_ends_with_the_call() {
+        assert_eq!(catch(|| QUIET.get()), Ok(true));
+        assert!(!QUIET.get());
     }
 
     fn panic_in_many_ways() {
