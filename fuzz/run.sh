@@ -4,8 +4,8 @@
 #
 #     fuzz/run.sh [--keep] SECONDS [TARGET...]
 #
-# Needs `cargo install cargo-fuzz`, and a nightly toolchain or else a stable one, which is then told to act as one. What is new goes to
-# target/fuzz-corpus/, what went wrong to target/fuzz-found/, what was said to target/fuzz-logs/.
+# Needs `cargo install cargo-fuzz` and a C++ compiler; the toolchain may be a stable one. What is new goes to target/fuzz-corpus/, what
+# went wrong to target/fuzz-found/, what was said to target/fuzz-logs/.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -18,11 +18,9 @@ seconds=${1:?how many seconds a target?}
 shift
 if (($#)); then targets=("$@"); else mapfile -t targets < <(cd fuzz/fuzz_targets && ls | grep -v common | sed 's/\.rs$//'); fi
 
-toolchain=()
-if cargo +nightly --version >/dev/null 2>&1; then toolchain=(+nightly); else export RUSTC_BOOTSTRAP=1; fi
 built=$PWD/target/fuzz
 # No sanitizer: all these crates are safe Rust, so what is left to find are panics, overflows, hangs and memory.
-cargo "${toolchain[@]}" fuzz build --sanitizer none --target-dir "$built" >&2
+cargo fuzz build --sanitizer none --target-dir "$built" >&2
 bin=$(dirname "$(ls "$built"/*/release/experiment)")
 
 # Only what nobody else wants of the processor.

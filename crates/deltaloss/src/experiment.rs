@@ -120,7 +120,23 @@ pub struct CorpusTable {
 }
 
 impl CorpusTable {
-    fn options(&self) -> CorpusOptions {
+    /// All of a corpus.
+    pub fn new(source: impl Into<String>) -> Self {
+        CorpusTable {
+            source: source.into(),
+            text_column: None,
+            name_column: None,
+            extensions: None,
+            solutions: SolutionsChoice::First,
+            max_documents: None,
+            sample: None,
+            skip_unusable: false,
+            keep_going: false,
+        }
+    }
+
+    /// What its keys ask for.
+    pub fn options(&self) -> CorpusOptions {
         let CorpusTable { text_column, name_column, extensions, max_documents, sample, .. } = self.clone();
         let skip_unusable = self.skip_unusable;
         let solutions = match self.solutions {
@@ -140,7 +156,7 @@ impl CorpusTable {
 }
 
 /// Which solutions of an APPS problem are documents.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum SolutionsChoice {
     /// The first of each problem.

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser, RangedU64ValueParser, ValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use deltaloss::corpus::{CorpusOptions, Solutions};
 use deltaloss::kernels::Isa;
 use deltaloss::report::viewer::DocumentOrder;
+use deltaloss::{CorpusTable, SolutionsChoice};
 
 use super::colour::ColourChoice;
 
@@ -219,8 +219,8 @@ pub(crate) struct CorpusChoice {
     #[arg(long, value_name = "EXT", value_delimiter = ',')]
     pub(crate) extensions: Option<Vec<String>>,
     /// Which solutions of an APPS problem to score
-    #[arg(long, value_enum, default_value_t = SolutionChoice::First)]
-    pub(crate) solutions: SolutionChoice,
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) solutions: SolutionsChoice,
     /// Score the first N documents only
     #[arg(long, value_name = "N", value_parser = positive())]
     pub(crate) max_documents: Option<u64>,
@@ -230,31 +230,20 @@ pub(crate) struct CorpusChoice {
 }
 
 impl CorpusChoice {
-    pub(crate) fn options(&self, skip_unusable: bool) -> CorpusOptions {
-        let CorpusChoice { text_column, name_column, extensions, solutions, max_documents, sample } =
-            self.clone();
-        let solutions = match solutions {
-            SolutionChoice::First => Solutions::First,
-            SolutionChoice::All => Solutions::All,
-        };
-        CorpusOptions {
-            text_column,
-            name_column,
-            extensions,
-            solutions,
-            max_documents,
-            sample,
+    /// As the table of an experiment file.
+    pub(crate) fn table(&self, source: &str, skip_unusable: bool) -> CorpusTable {
+        let choice = self.clone();
+        CorpusTable {
+            text_column: choice.text_column,
+            name_column: choice.name_column,
+            extensions: choice.extensions,
+            solutions: choice.solutions,
+            max_documents: choice.max_documents,
+            sample: choice.sample,
             skip_unusable,
+            ..CorpusTable::new(source)
         }
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum SolutionChoice {
-    /// Each problem's first
-    First,
-    /// Every one
-    All,
 }
 
 #[derive(Debug, Args)]

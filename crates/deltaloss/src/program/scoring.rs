@@ -21,8 +21,8 @@ pub(crate) fn run(call: &Score, offline: bool, console: &Console) -> Result<(), 
         let problem = "--compact goes with `deltaloss merge`: shards keep everything until they are one run";
         return Err(Failure::Misuse(problem.into()));
     }
-    let corpus =
-        find_corpus(&call.corpus, call.corpus_options.options(call.skip_unusable), offline, console)?;
+    let table = call.corpus_options.table(&call.corpus, call.skip_unusable);
+    let corpus = find_corpus(&call.corpus, table.options(), offline, console)?;
     let place = find_model(&call.model, offline, console)?;
     let mut scorer = if is_gguf(&place.path) { gguf(call, &place)? } else { native(call, &place, console)? };
     let options = ScoreOptions {
