@@ -42,8 +42,11 @@ pub use gelu_gradient::{gelu_gradient, gelu_into};
 pub use isa::Isa;
 pub use kept::{Kept, KeptScratch, Panels, kept_product, kept_weight_gradient};
 pub use lanes::{
-    AttentionScratch, Packed, SelectGuess, SelectScratch, TILE, lanes_abs_top_k, lanes_attention,
-    lanes_dense_product, lanes_layer_norm, lanes_of, lanes_rms_norm, lanes_sparse_product, rows_of_lanes,
+    Attended, AttentionScratch, ForwardScratch, GradientScratch, Packed, SelectGuess, SelectScratch, TILE, Turned,
+    lanes_abs_top_k, lanes_attention, lanes_attention_forward, lanes_attention_gradient,
+    lanes_cross_entropy_gradient, lanes_dense_product, lanes_kept, lanes_layer_norm, lanes_layer_norm_gradient,
+    lanes_mask, lanes_of, lanes_rms_norm, lanes_rms_norm_gradient, lanes_sparse_product, lanes_sum, lanes_turn,
+    lanes_turn_back, lanes_weight_gradient, rows_of_lanes,
 };
 pub use loss::{LossRow, TemperedRow, loss_row, loss_row_tempered};
 pub use norm::{layer_norm, rms_norm};

@@ -9,7 +9,7 @@ const CHAINS: usize = 4;
 
 /// `Σ_i (x[i][first + lane] − mean)²`.
 #[inline(always)]
-fn squares<V: Vector>(x: &[f32], mean: V, lanes: usize, first: usize) -> V {
+pub(super) fn squares<V: Vector>(x: &[f32], mean: V, lanes: usize, first: usize) -> V {
     let mut sums = [V::splat(0.0); CHAINS];
     let mut groups = x.chunks_exact(CHAINS * lanes);
     for rows in &mut groups {
@@ -27,7 +27,7 @@ fn squares<V: Vector>(x: &[f32], mean: V, lanes: usize, first: usize) -> V {
 
 /// `Σ_i x[i][first + lane]`.
 #[inline(always)]
-fn total<V: Vector>(x: &[f32], lanes: usize, first: usize) -> V {
+pub(super) fn total<V: Vector>(x: &[f32], lanes: usize, first: usize) -> V {
     let mut sums = [V::splat(0.0); CHAINS];
     let mut groups = x.chunks_exact(CHAINS * lanes);
     for rows in &mut groups {
@@ -43,7 +43,7 @@ fn total<V: Vector>(x: &[f32], lanes: usize, first: usize) -> V {
 
 /// `1 / sqrt(square / width + eps)` lane by lane.
 #[inline(always)]
-fn scale<V: Vector>(square: V, width: usize, eps: f32) -> V {
+pub(super) fn scale<V: Vector>(square: V, width: usize, eps: f32) -> V {
     let mut lanes = [0.0; LANES];
     square.store(&mut lanes);
     V::load(&lanes.map(|square| 1.0 / (square / width as f32 + eps).sqrt()))
