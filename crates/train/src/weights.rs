@@ -1,36 +1,20 @@
-//! Linear layers made ready for a step: turned for the dense product, or compressed both ways where few weights are
+//! Linear layers made ready for a step: packed for the dense product and for its way back, or compressed both ways where few weights are
 //! left, so that neither the product nor its input gradient multiplies by zeros.
 
 use deltaloss_kernels::{
-    Csr, Isa, Kept, KeptScratch, Panels, SparseScratch, dense_product, dense_product_into, kept_product,
-    kept_weight_gradient, sparse_product, sum_rows, transpose, weight_gradient,
+    Csr, Isa, Packed, Turned, lanes_dense_product, lanes_sparse_product, lanes_sum, lanes_weight_gradient, transpose,
 };
 use deltaloss_lm::SPARSE_BELOW;
 use rayon::prelude::*;
 
 use crate::layout::{LinearPlace, Places};
+use crate::tile::{Tile, tiles};
 
-/// One layer's weights as the step needs them.
+/// One layer's weights as the step needs them: `[outputs, inputs]`, and `[inputs, outputs]` for the way back.
 #[derive(Debug)]
-pub(crate) struct Weights {
-    storage: Storage,
-    /// For what AbsTopK made mostly zero: `[inputs, outputs]`, and `[outputs, inputs]` for the way back.
-    panels: Option<[Panels; 2]>,
-}
-
-#[derive(Debug)]
-enum Storage {
-    /// `[inputs, outputs]`; the stored `[outputs, inputs]` serves the way back.
-    Dense(Vec<f32>),
-    /// The weights, and their transpose for the way back.
-    Sparse { forward: Csr, back: Csr },
-}
-
-/// Room for products, reused from one to the next.
-#[derive(Debug, Default)]
-pub(crate) struct Scratch {
-    sparse: SparseScratch,
-    kept: KeptScratch,
+pub(crate) enum Weights {
+    Dense([Packed; 2]),
+    Sparse([Csr; 2]),
 }
 
 /// All layers' weights: four a layer, then the unembedding.
@@ -41,42 +25,30 @@ pub(crate) struct Prepared {
 }
 
 impl Weights {
-    fn new(place: &LinearPlace, parameters: &[f32], with_panels: bool) -> Self {
+    fn new(place: &LinearPlace, parameters: &[f32]) -> Self {
         let LinearPlace { outputs, inputs, ref weight, .. } = *place;
         let weight = &parameters[weight.clone()];
         let nonzero = weight.iter().filter(|&&w| w != 0.0).count();
         let turned = transpose(weight, outputs, inputs);
-        let panels = with_panels
-            .then(|| [Panels::new(&turned, inputs, outputs), Panels::new(weight, outputs, inputs)]);
-        let storage = if (nonzero as f64) < SPARSE_BELOW * weight.len() as f64 {
-            Storage::Sparse {
-                forward: Csr::from_dense(weight, outputs, inputs),
-                back: Csr::from_dense(&turned, inputs, outputs),
-            }
+        if (nonzero as f64) < SPARSE_BELOW * weight.len() as f64 {
+            Weights::Sparse([Csr::from_dense(weight, outputs, inputs), Csr::from_dense(&turned, inputs, outputs)])
         } else {
-            Storage::Dense(turned)
-        };
-        Weights { storage, panels }
+            Weights::Dense([Packed::new(weight, outputs, inputs), Packed::new(&turned, inputs, outputs)])
+        }
     }
 }
 
 impl Prepared {
-    /// `with_panels` where AbsTopK acts.
-    pub(crate) fn new(places: &Places, parameters: &[f32], with_panels: bool) -> Self {
+    pub(crate) fn new(places: &Places, parameters: &[f32]) -> Self {
         let linears: Vec<&LinearPlace> = places
             .layers
             .iter()
             .flat_map(|l| [&l.qkv, &l.attention_out, &l.mlp_in, &l.mlp_out])
             .chain([&places.unembedding])
             .collect();
-        let make = |(index, place): (usize, &LinearPlace)| {
-            // Nothing selects what the unembedding, which is last, reads.
-            Weights::new(place, parameters, with_panels && index < 4 * places.layers.len())
-        };
-        let mut weights: Vec<Weights> =
-            linears.into_par_iter().enumerate().with_max_len(1).map(make).collect();
-        let empty = || Weights { storage: Storage::Dense(Vec::new()), panels: None };
-        let unembedding = weights.pop().unwrap_or_else(empty);
+        let make = |place: &LinearPlace| Weights::new(place, parameters);
+        let mut weights: Vec<Weights> = linears.into_par_iter().with_max_len(1).map(make).collect();
+        let unembedding = weights.pop().unwrap_or_else(|| Weights::new(&places.unembedding, parameters));
         let mut weights = weights.into_iter();
         let mut layers = Vec::new();
         while let (Some(a), Some(b), Some(c), Some(d)) =
@@ -97,61 +69,32 @@ pub(crate) struct Linear<'a> {
 }
 
 impl Linear<'_> {
-    /// `out` `[T, outputs]` from `x` `[T, inputs]`; `kept`: what of x is not zero, where that is little.
-    pub(crate) fn forward(&self, x: &[f32], kept: Option<&Kept>, scratch: &mut Scratch, out: &mut [f32]) {
-        let LinearPlace { outputs, inputs, ref bias, .. } = *self.place;
-        let bias = bias.clone().map(|range| &self.parameters[range]);
-        if let (Some(kept), Some([panels, _])) = (kept, &self.weights.panels) {
-            kept_product(self.isa, x, kept, panels, bias, &mut scratch.kept, out);
-            return;
-        }
-        match &self.weights.storage {
-            Storage::Dense(turned) => {
-                let shape = [x.len() / inputs, inputs, outputs];
-                match bias {
-                    Some(_) => dense_product(x, turned, bias, shape, out),
-                    None => dense_product_into(x, turned, shape, out),
-                }
-            }
-            Storage::Sparse { forward, .. } => {
-                sparse_product(self.isa, x, forward, bias, &mut scratch.sparse, out);
-            }
+    /// `out` `[outputs][lanes]` from the tile `x` `[inputs][lanes]`.
+    pub(crate) fn forward(&self, x: &[f32], lanes: usize, out: &mut [f32]) {
+        let bias = self.place.bias.clone().map(|range| &self.parameters[range]);
+        match self.weights {
+            Weights::Dense([weight, _]) => lanes_dense_product(self.isa, x, weight, bias, lanes, out),
+            Weights::Sparse([weight, _]) => lanes_sparse_product(self.isa, x, weight, bias, lanes, out),
         }
     }
 
-    /// Adds the gradients of weight and bias to `gradient`, and writes the one in x to `d_x`. `d_out` comes with what of
-    /// it is not zero, where that is little.
-    pub(crate) fn backward(
-        &self,
-        x: &[f32],
-        (d_out, kept): (&[f32], Option<&Kept>),
-        scratch: &mut Scratch,
-        gradient: &mut [f32],
-        d_x: &mut [f32],
-    ) {
-        let LinearPlace { outputs, inputs, ref weight, ref bias } = *self.place;
-        let tokens = x.len() / inputs;
+    /// The gradient in the tile's input, `d_x` `[inputs][lanes]`, from the one in its output.
+    pub(crate) fn input_gradient(&self, d: &[f32], lanes: usize, d_x: &mut [f32]) {
+        match self.weights {
+            Weights::Dense([_, turned]) => lanes_dense_product(self.isa, d, turned, None, lanes, d_x),
+            Weights::Sparse([_, turned]) => lanes_sparse_product(self.isa, d, turned, None, lanes, d_x),
+        }
+    }
+
+    /// Adds the gradients of weight and bias to `gradient`, from those in the outputs of some tokens, tile after tile, whose inputs
+    /// are the turned lanes of `x` from `first` on.
+    pub(crate) fn weight_gradient(&self, d: &[f32], x: &Turned, first: usize, gradient: &mut [f32]) {
+        let LinearPlace { outputs, ref weight, ref bias, .. } = *self.place;
+        lanes_weight_gradient(self.isa, d, x, first, &mut gradient[weight.clone()]);
         if let Some(bias) = bias {
-            sum_rows(self.isa, d_out, &mut gradient[bias.clone()]);
-        }
-        let d_weight = &mut gradient[weight.clone()];
-        match kept {
-            Some(kept) => {
-                kept_weight_gradient(self.isa, d_out, kept, x, inputs, &mut scratch.kept, d_weight);
-            }
-            None => weight_gradient(d_out, x, [tokens, inputs, outputs], d_weight),
-        }
-        if let (Some(kept), Some([_, panels])) = (kept, &self.weights.panels) {
-            kept_product(self.isa, d_out, kept, panels, None, &mut scratch.kept, d_x);
-            return;
-        }
-        match &self.weights.storage {
-            Storage::Dense(_) => {
-                let stored = &self.parameters[weight.clone()];
-                dense_product_into(d_out, stored, [tokens, outputs, inputs], d_x);
-            }
-            Storage::Sparse { back, .. } => {
-                sparse_product(self.isa, d_out, back, None, &mut scratch.sparse, d_x);
+            let bias = &mut gradient[bias.clone()];
+            for tile in tiles(d.len() / outputs) {
+                lanes_sum(self.isa, &d[Tile::part(tile, outputs)], tile.lanes, bias);
             }
         }
     }
@@ -159,51 +102,69 @@ impl Linear<'_> {
 
 #[cfg(test)]
 mod tests {
-    use deltaloss_kernels::reference;
+    use deltaloss_kernels::{TILE, lanes_turn, reference};
 
     use super::*;
     use crate::random::Random;
-    use crate::selection::Selection;
+
+    /// Rows `[tokens, features]` as tiles, one after the other.
+    fn window(rows: &[f32], features: usize) -> Vec<f32> {
+        let mut out = Vec::new();
+        for tile in tiles(rows.len() / features) {
+            let start = out.len();
+            out.resize(start + features * tile.lanes, 0.0);
+            for (lane, t) in tile.tokens().enumerate() {
+                for i in 0..features {
+                    out[start + i * tile.lanes + lane] = rows[t * features + i];
+                }
+            }
+        }
+        out
+    }
 
     #[test]
     fn every_storage_gives_the_plain_product_and_its_gradients() {
-        let shape @ [tokens, inputs, outputs] = [40, 24, 36];
+        let shape @ [tokens, inputs, outputs] = [TILE + 20, 24, 36];
         let mut random = Random::new(5, 0);
         let mut normals = |n: usize| (0..n).map(|_| random.normal() as f32).collect::<Vec<f32>>();
-        let (mut x, mut d_out, mut parameters) =
+        let (x, d_out, dense) =
             (normals(tokens * inputs), normals(tokens * outputs), normals(outputs * inputs + outputs));
-        for (i, weight) in parameters[..outputs * inputs].iter_mut().enumerate() {
+        let mut sparse = dense.clone();
+        for (i, weight) in sparse[..outputs * inputs].iter_mut().enumerate() {
             *weight = if i % 11 == 0 { *weight } else { 0.0 };
         }
         let place = LinearPlace {
             weight: 0..outputs * inputs,
-            bias: Some(outputs * inputs..parameters.len()),
+            bias: Some(outputs * inputs..sparse.len()),
             outputs,
             inputs,
         };
-        let [mut kept_x, mut kept_d] = [Selection::default(), Selection::default()];
-        kept_x.keep(Isa::Portable, &mut x, inputs, [Some(6)]);
-        kept_d.keep(Isa::Portable, &mut d_out, outputs, [Some(9)]);
-        let (weight, bias) = parameters.split_at(outputs * inputs);
-        let expected = reference::product(&x, weight, Some(bias), tokens, inputs, outputs);
-        let (d_x, d_weight, d_bias) = reference::product_gradients(&x, weight, &d_out, shape);
-        let sparse = Weights::new(&place, &parameters, true);
-        assert!(matches!(sparse.storage, Storage::Sparse { .. }));
-        let dense = Weights { storage: Storage::Dense(transpose(weight, outputs, inputs)), panels: None };
-        let weights = [&sparse, &dense];
-        for (isa, weights, kept) in Isa::available()
-            .into_iter()
-            .flat_map(|isa| weights.map(|weights| (isa, weights)))
-            .flat_map(|(isa, weights)| [false, true].map(|kept| (isa, weights, kept)))
+        for (parameters, isa) in
+            [&dense, &sparse].into_iter().flat_map(|p| Isa::available().into_iter().map(move |isa| (p, isa)))
         {
-            let linear = Linear { isa, place: &place, weights, parameters: &parameters };
-            let (kept_x, kept_d) = (kept_x.mostly_zero(), kept_d.mostly_zero());
-            assert!(kept_x.is_some() && kept_d.is_some());
-            let (mut out, mut back) = (vec![f32::NAN; expected.len()], vec![f32::NAN; x.len()]);
-            let (mut gradient, mut scratch) = (vec![0.0; parameters.len()], Scratch::default());
-            linear.forward(&x, kept_x.filter(|_| kept), &mut scratch, &mut out);
-            let d_out = (&d_out[..], kept_d.filter(|_| kept));
-            linear.backward(&x, d_out, &mut scratch, &mut gradient, &mut back);
+            let (weight, bias) = parameters.split_at(outputs * inputs);
+            let expected = reference::product(&x, weight, Some(bias), tokens, inputs, outputs);
+            let (d_x, d_weight, d_bias) = reference::product_gradients(&x, weight, &d_out, shape);
+            let weights = Weights::new(&place, parameters);
+            assert_eq!(matches!(weights, Weights::Sparse(_)), parameters == &sparse);
+            let linear = Linear { isa, place: &place, weights: &weights, parameters };
+            let (x, d) = (window(&x, inputs), window(&d_out, outputs));
+            let (mut out, mut back) = (vec![f32::NAN; d.len()], vec![f32::NAN; x.len()]);
+            let (mut gradient, mut turned) = (vec![0.0; parameters.len()], Turned::default());
+            turned.prepare(inputs, x.len() / inputs);
+            for tile in tiles(tokens) {
+                let (input, output) = (tile.part(inputs), tile.part(outputs));
+                lanes_turn(isa, &x[input.clone()], tile.lanes, tile.first, &mut turned);
+                linear.forward(&x[input.clone()], tile.lanes, &mut out[output.clone()]);
+                linear.input_gradient(&d[output], tile.lanes, &mut back[input]);
+            }
+            linear.weight_gradient(&d, &turned, 0, &mut gradient);
+            // Past the last token an output is its bias.
+            let (mut expected, d_x) = (window(&expected, outputs), window(&d_x, inputs));
+            let last = tiles(tokens).next_back().unwrap();
+            for (row, &bias) in expected[last.part(outputs)].chunks_exact_mut(last.lanes).zip(bias) {
+                row[last.tokens().len()..].fill(bias);
+            }
             let all = [
                 (&out[..], &expected),
                 (&back[..], &d_x),
@@ -213,7 +174,7 @@ mod tests {
             for (actual, expected) in all {
                 assert_eq!(actual.len(), expected.len());
                 for (a, e) in actual.iter().zip(expected) {
-                    assert!((a - e).abs() <= 2e-5, "{isa}: {a}, not {e}");
+                    assert!((a - e).abs() <= 4e-5, "{isa}: {a}, not {e}");
                 }
             }
         }
