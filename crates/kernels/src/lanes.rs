@@ -11,6 +11,7 @@ mod attention_gradient;
 mod cross_entropy;
 mod dense;
 mod kept;
+mod kept_product;
 mod keys;
 mod norm;
 mod norm_gradient;
@@ -26,6 +27,7 @@ pub use attention_gradient::{Attended, GradientScratch, lanes_attention_gradient
 pub use cross_entropy::lanes_cross_entropy_gradient;
 pub use dense::{Packed, lanes_dense_product};
 pub use kept::{lanes_kept, lanes_mask};
+pub use kept_product::{KeptScratch, Panels, lanes_kept_product, lanes_kept_weight_gradient};
 pub use norm::{lanes_layer_norm, lanes_rms_norm};
 pub use norm_gradient::{lanes_layer_norm_gradient, lanes_rms_norm_gradient};
 pub use rows::rows_of_lanes;
@@ -133,9 +135,8 @@ pub(crate) mod testing {
     /// The first `tokens` lanes of a window's matrix as rows.
     pub(crate) fn rows_of_window(window: &[f32], tokens: usize) -> Vec<f32> {
         let features = window.len() / lanes_of(tokens);
-        let of_tile = |(i, tile): (usize, &[f32])| {
-            rows(tile, tile.len() / features, TILE.min(tokens - i * TILE))
-        };
+        let of_tile =
+            |(i, tile): (usize, &[f32])| rows(tile, tile.len() / features, TILE.min(tokens - i * TILE));
         window.chunks(TILE * features).enumerate().flat_map(of_tile).collect()
     }
 

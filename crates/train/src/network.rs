@@ -7,9 +7,9 @@
 use std::ops::Range;
 
 use deltaloss_kernels::{
-    Attended, AttentionShape, Isa, add_assign, gelu_gradient, gelu_into, lanes_attention_forward,
+    Attended, AttentionShape, Isa, add_assign, gelu_with_slope, lanes_attention_forward,
     lanes_attention_gradient, lanes_cross_entropy_gradient, lanes_layer_norm, lanes_layer_norm_gradient,
-    lanes_rms_norm, lanes_rms_norm_gradient, lanes_turn, relu,
+    lanes_rms_norm, lanes_rms_norm_gradient, lanes_turn, multiply_assign, relu,
 };
 use deltaloss_lm::{Activation, Config, Place};
 
@@ -52,10 +52,9 @@ impl<'a> Network<'a> {
             let (before, own) = room.layers.split_at_mut(i);
             let stream = before.last().map_or(&room.embedded, |layer| &layer.after);
             let Some(layer) = own.first_mut() else { continue };
-            self.forward_attention(i, stream, layer, &mut room.work, (room.tokens, room.lanes));
-            for tile in tiles(room.tokens) {
-                self.forward_mlp(i, layer, &mut room.work, (tile, room.lanes));
-            }
+            let size = (room.tokens, room.lanes);
+            self.forward_attention(i, stream, layer, &mut room.work, size);
+            self.forward_mlp(i, layer, &mut room.work, size);
         }
         let loss = self.unembed(sequence, room, gradient);
         for i in (0..room.layers.len()).rev() {
@@ -126,6 +125,7 @@ impl<'a> Network<'a> {
     ) {
         let places = &self.places.layers[i];
         let [qkv, attention_out, ..] = &self.prepared.layers[i];
+        let (qkv, out) = (self.linear(&places.qkv, qkv), self.linear(&places.attention_out, attention_out));
         let (d, heads, select) = (self.config.d_model, self.config.heads_width(), &mut work.select);
         for tile in tiles(tokens) {
             let at = (tile, lanes);
@@ -133,9 +133,12 @@ impl<'a> Network<'a> {
             self.norm(&places.norms[0], &stream[tile.part(d)], tile.lanes, input);
             self.keep(input, at, Place::AttentionIn, &mut room.attention_in_kept, select);
             lanes_turn(self.isa, input, tile.lanes, tile.first, &mut room.attention_in);
+            qkv.forward(input, tile, &mut room.qkv);
+        }
+        qkv.forward_kept(&room.attention_in, &mut work.kept, &mut room.qkv);
+        for tile in tiles(tokens) {
             let all = &mut room.qkv[tile.part(3 * heads)];
-            self.linear(&places.qkv, qkv).forward(input, tile.lanes, all);
-            self.keep_qkv(all, at, &mut room.qkv_kept, select);
+            self.keep_qkv(all, (tile, lanes), &mut room.qkv_kept, select);
         }
         let sink = places.sink.as_ref().map(|range| self.slice(range));
         let (mixed, normalisers) = (&mut room.mixed, &mut room.normalisers);
@@ -145,41 +148,47 @@ impl<'a> Network<'a> {
             let at = (tile, lanes);
             let mixed = &room.mixed[tile.part(heads)];
             lanes_turn(self.isa, mixed, tile.lanes, tile.first, &mut room.mixed_turned);
+            out.forward(mixed, tile, &mut room.middle);
             let middle = &mut room.middle[tile.part(d)];
-            self.linear(&places.attention_out, attention_out).forward(mixed, tile.lanes, middle);
             self.keep(middle, at, Place::AttentionOut, &mut room.attention_out_kept, select);
             let (stream, place) = (&stream[tile.part(d)], Place::ResidualAfterAttention);
             self.join(stream, middle, at, place, &mut room.middle_kept, select);
         }
     }
 
-    /// The second half of a layer, for one tile.
-    fn forward_mlp(&self, i: usize, room: &mut LayerRoom, work: &mut Work, at: (Tile, usize)) {
+    /// The second half of a layer.
+    fn forward_mlp(&self, i: usize, room: &mut LayerRoom, work: &mut Work, (tokens, lanes): (usize, usize)) {
         let places = &self.places.layers[i];
         let [.., mlp_in, mlp_out] = &self.prepared.layers[i];
+        let (mlp_in, mlp_out) = (self.linear(&places.mlp_in, mlp_in), self.linear(&places.mlp_out, mlp_out));
         let Config { d_model: d, d_mlp, .. } = *self.config;
-        let (tile, select) = (at.0, &mut work.select);
-        let input = &mut work.input[..d * tile.lanes];
-        let middle = &room.middle[tile.part(d)];
-        self.norm(&places.norms[1], middle, tile.lanes, input);
-        self.keep(input, at, Place::MlpIn, &mut room.mlp_in_kept, select);
-        lanes_turn(self.isa, input, tile.lanes, tile.first, &mut room.mlp_in);
-        let sums = &mut room.sums[tile.part(d_mlp)];
-        self.linear(&places.mlp_in, mlp_in).forward(input, tile.lanes, sums);
-        let neurons = &mut work.neurons[..d_mlp * tile.lanes];
-        match self.config.activation {
-            Activation::Gelu => gelu_into(self.isa, sums, neurons),
-            Activation::Relu => {
-                neurons.copy_from_slice(sums);
-                relu(neurons);
-            }
+        let select = &mut work.select;
+        for tile in tiles(tokens) {
+            let input = &mut work.input[..d * tile.lanes];
+            self.norm(&places.norms[1], &room.middle[tile.part(d)], tile.lanes, input);
+            self.keep(input, (tile, lanes), Place::MlpIn, &mut room.mlp_in_kept, select);
+            lanes_turn(self.isa, input, tile.lanes, tile.first, &mut room.mlp_in);
+            mlp_in.forward(input, tile, &mut room.slopes);
         }
-        self.keep(neurons, at, Place::MlpNeuron, &mut room.neurons_kept, select);
-        lanes_turn(self.isa, neurons, tile.lanes, tile.first, &mut room.neurons);
-        let after = &mut room.after[tile.part(d)];
-        self.linear(&places.mlp_out, mlp_out).forward(neurons, tile.lanes, after);
-        self.keep(after, at, Place::MlpOut, &mut room.mlp_out_kept, select);
-        self.join(middle, after, at, Place::ResidualAfterMlp, &mut room.after_kept, select);
+        mlp_in.forward_kept(&room.mlp_in, &mut work.kept, &mut room.slopes);
+        for tile in tiles(tokens) {
+            let sums = &mut room.slopes[tile.part(d_mlp)];
+            let neurons = &mut work.neurons[..d_mlp * tile.lanes];
+            match self.config.activation {
+                Activation::Gelu => gelu_with_slope(self.isa, sums, neurons),
+                Activation::Relu => relu_with_slope(sums, neurons),
+            }
+            self.keep(neurons, (tile, lanes), Place::MlpNeuron, &mut room.neurons_kept, select);
+            lanes_turn(self.isa, neurons, tile.lanes, tile.first, &mut room.neurons);
+            mlp_out.forward(neurons, tile, &mut room.after);
+        }
+        mlp_out.forward_kept(&room.neurons, &mut work.kept, &mut room.after);
+        for tile in tiles(tokens) {
+            let (at, middle, after) =
+                ((tile, lanes), &room.middle[tile.part(d)], &mut room.after[tile.part(d)]);
+            self.keep(after, at, Place::MlpOut, &mut room.mlp_out_kept, select);
+            self.join(middle, after, at, Place::ResidualAfterMlp, &mut room.after_kept, select);
+        }
     }
 
     /// From the stream after the last layer to the loss, and back to the gradient in that stream. Logits are there for a few tiles at a
@@ -199,20 +208,27 @@ impl<'a> Network<'a> {
                 self.norm(&self.places.final_norm, &stream[tile.part(d)], tile.lanes, input);
                 lanes_turn(self.isa, input, tile.lanes, tile.first, &mut work.normed);
                 let logits = &mut work.logits[lanes * vocab..][..tile.lanes * vocab];
-                unembedding.forward(input, tile.lanes, logits);
+                unembedding.forward(input, tile.alone(), logits);
                 self.bias_logits(&sequence.inputs[tile.tokens()], tile.lanes, logits);
                 let targets = &sequence.targets[tile.tokens()];
                 loss += lanes_cross_entropy_gradient(self.isa, logits, targets, tile.lanes, sequence.scale);
                 self.bigram_gradient(&sequence.inputs[tile.tokens()], tile.lanes, logits, gradient);
-                unembedding.input_gradient(logits, tile.lanes, input);
+                unembedding.input_gradient(logits, tile.alone(), input);
                 let d_stream = &mut work.d_stream[tile.part(d)];
-                self.norm_gradient(&self.places.final_norm, &stream[tile.part(d)], (input, tile.lanes), d_stream, gradient);
+                self.norm_gradient(
+                    &self.places.final_norm,
+                    &stream[tile.part(d)],
+                    (input, tile.lanes),
+                    d_stream,
+                    gradient,
+                );
                 lanes += tile.lanes;
             }
             if lanes == 0 {
                 return loss;
             }
-            unembedding.weight_gradient(&work.logits[..lanes * vocab], &work.normed, first, gradient);
+            let d_logits = &work.logits[..lanes * vocab];
+            unembedding.weight_gradient(d_logits, (&work.normed, first), &mut work.kept, gradient);
         }
     }
 
@@ -256,28 +272,31 @@ impl<'a> Network<'a> {
         let (mlp_in, mlp_out) = (self.linear(&places.mlp_in, mlp_in), self.linear(&places.mlp_out, mlp_out));
         let Config { d_model: d, d_mlp, .. } = *self.config;
         let (layer, work, lanes) = (&room.layers[i], &mut room.work, room.lanes);
+        let d_neurons = &mut work.d_wide[..d_mlp * lanes];
         for tile in tiles(room.tokens) {
             let d_stream = &mut work.d_stream[tile.part(d)];
             self.leave(&layer.after[tile.part(d)], &layer.after_kept, tile, d_stream);
             let d_half = &mut work.d_half[tile.part(d)];
             d_half.copy_from_slice(d_stream);
             layer.mlp_out_kept.mask(self.isa, tile, d_half);
-            let d_neurons = &mut work.d_wide[tile.part(d_mlp)];
-            mlp_out.input_gradient(d_half, tile.lanes, d_neurons);
+            mlp_out.input_gradient(d_half, tile, d_neurons);
+        }
+        mlp_out.input_gradient_kept(&work.d_half, &mut work.kept, d_neurons);
+        for tile in tiles(room.tokens) {
+            let d_neurons = &mut d_neurons[tile.part(d_mlp)];
             layer.neurons_kept.mask(self.isa, tile, d_neurons);
-            let sums = &layer.sums[tile.part(d_mlp)];
-            match self.config.activation {
-                Activation::Gelu => gelu_gradient(self.isa, sums, d_neurons),
-                Activation::Relu => positive_only(sums, d_neurons),
-            }
-            let d_input = &mut work.input[..d * tile.lanes];
-            mlp_in.input_gradient(d_neurons, tile.lanes, d_input);
+            multiply_assign(d_neurons, &layer.slopes[tile.part(d_mlp)]);
+            mlp_in.input_gradient(d_neurons, tile, &mut work.d_input);
+        }
+        mlp_in.input_gradient_kept(d_neurons, &mut work.kept, &mut work.d_input);
+        for tile in tiles(room.tokens) {
+            let (d_input, d_stream) = (&mut work.d_input[tile.part(d)], &mut work.d_stream[tile.part(d)]);
             layer.mlp_in_kept.mask(self.isa, tile, d_input);
             let middle = &layer.middle[tile.part(d)];
             self.norm_gradient(&places.norms[1], middle, (d_input, tile.lanes), d_stream, gradient);
         }
-        mlp_out.weight_gradient(&work.d_half, &layer.neurons, 0, gradient);
-        mlp_in.weight_gradient(&work.d_wide[..d_mlp * lanes], &layer.mlp_in, 0, gradient);
+        mlp_out.weight_gradient(&work.d_half, (&layer.neurons, 0), &mut work.kept, gradient);
+        mlp_in.weight_gradient(d_neurons, (&layer.mlp_in, 0), &mut work.kept, gradient);
     }
 
     fn backward_attention(&self, i: usize, room: &mut Room, gradient: &mut [f32]) {
@@ -295,8 +314,9 @@ impl<'a> Network<'a> {
             let d_half = &mut work.d_half[tile.part(d)];
             d_half.copy_from_slice(d_stream);
             layer.attention_out_kept.mask(self.isa, tile, d_half);
-            out.input_gradient(d_half, tile.lanes, &mut work.d_mixed[tile.part(heads)]);
+            out.input_gradient(d_half, tile, &mut work.d_mixed);
         }
+        out.input_gradient_kept(&work.d_half, &mut work.kept, &mut work.d_mixed);
         let d_qkv = &mut work.d_wide[..3 * heads * *lanes];
         let sink = places.sink.as_ref().map(|range| self.slice(range));
         let d_sink = places.sink.as_ref().map(|range| &mut gradient[range.clone()]);
@@ -307,14 +327,17 @@ impl<'a> Network<'a> {
         for tile in tiles(*tokens) {
             let d_qkv = &mut d_qkv[tile.part(3 * heads)];
             layer.qkv_kept.mask(self.isa, tile, d_qkv);
-            let d_input = &mut work.input[..d * tile.lanes];
-            qkv.input_gradient(d_qkv, tile.lanes, d_input);
+            qkv.input_gradient(d_qkv, tile, &mut work.d_input);
+        }
+        qkv.input_gradient_kept(d_qkv, &mut work.kept, &mut work.d_input);
+        for tile in tiles(*tokens) {
+            let d_input = &mut work.d_input[tile.part(d)];
             layer.attention_in_kept.mask(self.isa, tile, d_input);
             let (stream, d_stream) = (&stream[tile.part(d)], &mut work.d_stream[tile.part(d)]);
             self.norm_gradient(&places.norms[0], stream, (d_input, tile.lanes), d_stream, gradient);
         }
-        out.weight_gradient(&work.d_half, &layer.mixed_turned, 0, gradient);
-        qkv.weight_gradient(d_qkv, &layer.attention_in, 0, gradient);
+        out.weight_gradient(&work.d_half, (&layer.mixed_turned, 0), &mut work.kept, gradient);
+        qkv.weight_gradient(d_qkv, (&layer.attention_in, 0), &mut work.kept, gradient);
     }
 
     fn shape(&self, tokens: usize) -> AttentionShape {
@@ -354,7 +377,14 @@ impl<'a> Network<'a> {
     }
 
     /// AbsTopK on a tile where the configuration has it at `place`.
-    fn keep(&self, x: &mut [f32], at: (Tile, usize), place: Place, kept: &mut Selection, select: &mut Select) {
+    fn keep(
+        &self,
+        x: &mut [f32],
+        at: (Tile, usize),
+        place: Place,
+        kept: &mut Selection,
+        select: &mut Select,
+    ) {
         let width = x.len() / at.0.lanes;
         kept.keep(self.isa, x, at, [self.kept(place, width)], select);
     }
@@ -403,5 +433,13 @@ fn positive_only(x: &[f32], d: &mut [f32]) {
         if !(x > 0.0 || x.is_nan()) {
             *d = 0.0;
         }
+    }
+}
+
+/// relu of `x` into `out`; `x` becomes its derivative there. A NaN stays visible.
+fn relu_with_slope(x: &mut [f32], out: &mut [f32]) {
+    for (x, out) in x.iter_mut().zip(out) {
+        *out = if *x < 0.0 { 0.0 } else { *x };
+        *x = if x.is_nan() { *x } else { f32::from(u8::from(*x > 0.0)) };
     }
 }

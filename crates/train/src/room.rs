@@ -4,6 +4,7 @@ use deltaloss_kernels::{Aligned, ForwardScratch, GradientScratch, TILE, Turned, 
 use deltaloss_lm::Config;
 
 use crate::selection::{Select, Selection};
+use crate::weights::KeptWork;
 
 /// What a layer leaves. Matrices are `[features][lanes]` for tile after tile; what weight gradients read is turned.
 #[derive(Debug, Default)]
@@ -22,8 +23,8 @@ pub(crate) struct LayerRoom {
     pub(crate) middle: Aligned,
     pub(crate) mlp_in: Turned,
     pub(crate) mlp_in_kept: Selection,
-    /// Before the activation.
-    pub(crate) sums: Aligned,
+    /// The activation's derivative.
+    pub(crate) slopes: Aligned,
     pub(crate) neurons: Turned,
     pub(crate) neurons_kept: Selection,
     pub(crate) mlp_out_kept: Selection,
@@ -35,7 +36,7 @@ pub(crate) struct LayerRoom {
 /// Buffers that every layer uses.
 #[derive(Debug, Default)]
 pub(crate) struct Work {
-    /// `[D][lanes]` of one tile: a half's input, or the gradient there.
+    /// `[D][lanes]` of one tile: a half's input.
     pub(crate) input: Aligned,
     /// `[M][lanes]` of one tile.
     pub(crate) neurons: Aligned,
@@ -43,13 +44,15 @@ pub(crate) struct Work {
     pub(crate) logits: Aligned,
     /// What the unembedding reads.
     pub(crate) normed: Turned,
-    /// Gradients of the whole sequence: in the stream, in a half's output, in its neurons or queries, keys and values, and in what
-    /// the heads give.
+    /// Gradients of the whole sequence: in the stream, in a half's output and input, in its neurons or queries, keys and values, and in
+    /// what the heads give.
     pub(crate) d_stream: Aligned,
     pub(crate) d_half: Aligned,
+    pub(crate) d_input: Aligned,
     pub(crate) d_wide: Aligned,
     pub(crate) d_mixed: Aligned,
     pub(crate) select: Select,
+    pub(crate) kept: KeptWork,
     pub(crate) attention: ForwardScratch,
     pub(crate) attention_gradient: GradientScratch,
 }
@@ -93,7 +96,7 @@ impl Room {
                 (&mut layer.normalisers, 2 * n_head),
                 (&mut layer.mixed, heads),
                 (&mut layer.middle, d),
-                (&mut layer.sums, d_mlp),
+                (&mut layer.slopes, d_mlp),
                 (&mut layer.after, d),
             ];
             buffers.into_iter().for_each(|(buffer, features)| size(buffer, features * lanes));
@@ -105,6 +108,7 @@ impl Room {
         size(&mut work.logits, vocab * lanes.min(2 * TILE));
         size(&mut work.d_stream, d * lanes);
         size(&mut work.d_half, d * lanes);
+        size(&mut work.d_input, d * lanes);
         size(&mut work.d_wide, d_mlp.max(3 * heads) * lanes);
         size(&mut work.d_mixed, heads * lanes);
     }

@@ -148,7 +148,7 @@ impl Trainer {
         let scale = 1.0 / targets as f32;
         let count = gradient_groups.clamp(1, sequences.len().max(1));
         self.groups.resize_with(count, Group::default);
-        let prepared = Prepared::new(&self.places, &self.parameters);
+        let prepared = Prepared::new(&self.config, &self.places, &self.parameters);
         let network = Network {
             isa: self.isa,
             config: &self.config,

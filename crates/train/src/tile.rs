@@ -28,6 +28,11 @@ impl Tile {
         self.first..self.first + self.count
     }
 
+    /// The same tokens as a sequence of their own.
+    pub(crate) fn alone(self) -> Self {
+        Tile { first: 0, ..self }
+    }
+
     /// Where it lies in the sequence's matrix of so many features, tile after tile `[features][lanes]`.
     pub(crate) fn part(self, features: usize) -> Range<usize> {
         self.first * features..(self.first + self.lanes) * features

@@ -53,9 +53,9 @@ impl Window {
 
     /// The blocks of queries: tile, first lane in it, and vectors across.
     pub(super) fn blocks(self) -> impl Iterator<Item = (usize, usize, usize)> {
-        (0..self.lanes).step_by(QUERIES).map(move |first| {
-            (first / TILE, first % TILE, ((self.lanes - first) / LANES).min(ACROSS))
-        })
+        (0..self.lanes)
+            .step_by(QUERIES)
+            .map(move |first| (first / TILE, first % TILE, ((self.lanes - first) / LANES).min(ACROSS)))
     }
 }
 
@@ -88,7 +88,13 @@ impl Block {
 
 /// A block's lanes of a part `[d][lanes]` of a tile, times `scale`, to `to` `[d][A·16]`.
 #[inline(always)]
-pub(super) fn gather<V: Vector, const A: usize>(part: &[f32], lanes: usize, first: usize, scale: f32, to: &mut [f32]) {
+pub(super) fn gather<V: Vector, const A: usize>(
+    part: &[f32],
+    lanes: usize,
+    first: usize,
+    scale: f32,
+    to: &mut [f32],
+) {
     for (part, to) in part.chunks_exact(lanes).zip(to.chunks_exact_mut(A * LANES)) {
         let mut own: [V; A] = load(part, first);
         for v in 0..A {
@@ -100,7 +106,12 @@ pub(super) fn gather<V: Vector, const A: usize>(part: &[f32], lanes: usize, firs
 
 /// `Σ_i rows[i][key + j]·block[i][query]` for `KEYS` keys and every query of a block; `rows` `[d][lanes]`, `block` `[d][A·16]`.
 #[inline(always)]
-pub(super) fn dots<V: Vector, const A: usize>(rows: &[f32], lanes: usize, key: usize, block: &[f32]) -> [[V; A]; KEYS] {
+pub(super) fn dots<V: Vector, const A: usize>(
+    rows: &[f32],
+    lanes: usize,
+    key: usize,
+    block: &[f32],
+) -> [[V; A]; KEYS] {
     let mut sums = [[V::splat(0.0); A]; KEYS];
     for (row, block) in rows.chunks_exact(lanes).zip(block.chunks_exact(A * LANES)) {
         let (keys, queries): (_, [V; A]) = (&row[key..key + KEYS], load(block, 0));
@@ -197,7 +208,8 @@ fn score<V: Vector, const A: usize>(head: Head<'_>, block: Block, scratch: &mut 
                 for j in 0..KEYS {
                     let before = block.before(tile, key + j);
                     for v in 0..A {
-                        sums[j][v] = sums[j][v].fill_first(before.saturating_sub(v * LANES), f32::NEG_INFINITY);
+                        sums[j][v] =
+                            sums[j][v].fill_first(before.saturating_sub(v * LANES), f32::NEG_INFINITY);
                     }
                 }
             }
@@ -216,7 +228,12 @@ fn score<V: Vector, const A: usize>(head: Head<'_>, block: Block, scratch: &mut 
 /// Turns the block's scores into weights, and gives each query's sum of them and `total`. What is later than a query has no weight at
 /// all, not even a tiny one.
 #[inline(always)]
-fn weigh<V: Vector, const A: usize>(scores: &mut [f32], start: usize, max: [V; A], mut total: [V; A]) -> [V; A] {
+fn weigh<V: Vector, const A: usize>(
+    scores: &mut [f32],
+    start: usize,
+    max: [V; A],
+    mut total: [V; A],
+) -> [V; A] {
     for (key, scores) in scores.chunks_exact_mut(A * LANES).enumerate() {
         let mut weights: [V; A] = load(scores, 0);
         for v in 0..A {
@@ -281,11 +298,23 @@ fn lanes_attention_forward_body<V: Vector>(
     let AttentionShape { tokens, heads, head_width: d } = shape;
     let width = heads * d;
     let (window, out_window) = (Window::new(3 * width, tokens), Window::new(width, tokens));
-    assert_eq!(qkv.len(), window.len(), "lanes_attention_forward: qkv is not [3·{heads}·{d}] of {tokens} tokens");
-    assert_eq!(out.len(), out_window.len(), "lanes_attention_forward: out is not [{heads}·{d}] of {tokens} tokens");
+    assert_eq!(
+        qkv.len(),
+        window.len(),
+        "lanes_attention_forward: qkv is not [3·{heads}·{d}] of {tokens} tokens"
+    );
+    assert_eq!(
+        out.len(),
+        out_window.len(),
+        "lanes_attention_forward: out is not [{heads}·{d}] of {tokens} tokens"
+    );
     assert!(sink.is_none_or(|sink| sink.len() == heads), "lanes_attention_forward: sink is not [{heads}]");
     let lanes = lanes_of(tokens);
-    assert_eq!(normalisers.len(), heads * 2 * lanes, "lanes_attention_forward: normalisers are not [{heads}, 2, {lanes}]");
+    assert_eq!(
+        normalisers.len(),
+        heads * 2 * lanes,
+        "lanes_attention_forward: normalisers are not [{heads}, 2, {lanes}]"
+    );
     scratch.scores.at_least(lanes.next_multiple_of(QUERIES) * QUERIES);
     scratch.queries.at_least(d * QUERIES);
     for (h, normalisers) in normalisers.chunks_exact_mut(2 * lanes.max(1)).enumerate() {

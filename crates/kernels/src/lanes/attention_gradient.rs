@@ -102,7 +102,12 @@ fn along<V: Vector, const A: usize>(head: Head<'_>, block: Block, d_out: &[f32])
 
 /// Fills the block's weights and the gradients in its scores.
 #[inline(always)]
-fn fill<V: Vector, const A: usize>(head: Head<'_>, block: Block, mean: [V; A], scratch: &mut GradientScratch) {
+fn fill<V: Vector, const A: usize>(
+    head: Head<'_>,
+    block: Block,
+    mean: [V; A],
+    scratch: &mut GradientScratch,
+) {
     let max: [V; A] = load(head.maxima, block.start());
     let per_total: [V; A] = load(head.per_totals, block.start());
     let GradientScratch { weights, d_scores, queries, d_out, .. } = scratch;
@@ -249,18 +254,33 @@ fn lanes_attention_gradient_body<V: Turn>(
 ) {
     let AttentionShape { tokens, heads, head_width: d } = of.shape;
     let row = heads * d;
-    let (window, out_window, lanes) = (Window::new(3 * row, tokens), Window::new(row, tokens), lanes_of(tokens));
+    let (window, out_window, lanes) =
+        (Window::new(3 * row, tokens), Window::new(row, tokens), lanes_of(tokens));
     let fits = |matrix: &[f32], window: Window| matrix.len() == window.len();
-    assert!(fits(of.qkv, window) && fits(d_qkv, window), "lanes_attention_gradient: qkv is not [3·{heads}·{d}]");
-    assert!(fits(of.out, out_window) && fits(d_out, out_window), "lanes_attention_gradient: out is not [{heads}·{d}]");
+    assert!(
+        fits(of.qkv, window) && fits(d_qkv, window),
+        "lanes_attention_gradient: qkv is not [3·{heads}·{d}]"
+    );
+    assert!(
+        fits(of.out, out_window) && fits(d_out, out_window),
+        "lanes_attention_gradient: out is not [{heads}·{d}]"
+    );
     assert_eq!(of.normalisers.len(), heads * 2 * lanes, "lanes_attention_gradient: normalisers");
-    assert_eq!(of.sink.map(<[f32]>::len), d_sink.as_ref().map(|d| d.len()), "lanes_attention_gradient: d_sink");
-    assert!(of.sink.is_none_or(|sink| sink.len() == heads), "lanes_attention_gradient: sink is not [{heads}]");
+    assert_eq!(
+        of.sink.map(<[f32]>::len),
+        d_sink.as_ref().map(|d| d.len()),
+        "lanes_attention_gradient: d_sink"
+    );
+    assert!(
+        of.sink.is_none_or(|sink| sink.len() == heads),
+        "lanes_attention_gradient: sink is not [{heads}]"
+    );
     let width = d.next_multiple_of(LANES);
     for buffer in [&mut scratch.weights, &mut scratch.d_scores] {
         buffer.at_least(lanes.next_multiple_of(QUERIES) * QUERIES);
     }
-    for buffer in [&mut scratch.queries, &mut scratch.d_out, &mut scratch.query_rows, &mut scratch.d_out_rows] {
+    for buffer in [&mut scratch.queries, &mut scratch.d_out, &mut scratch.query_rows, &mut scratch.d_out_rows]
+    {
         buffer.at_least(width * QUERIES);
     }
     scratch.d_keys.at_least(lanes * width);
@@ -327,7 +347,8 @@ mod tests {
                 let (qkv, d_out) = (window(&qkv, 3 * width), window(&d_out, width));
                 for isa in Isa::available() {
                     let lanes = lanes_of(tokens);
-                    let (mut out, mut normalisers) = (vec![f32::NAN; d_out.len()], vec![f32::NAN; heads * 2 * lanes]);
+                    let (mut out, mut normalisers) =
+                        (vec![f32::NAN; d_out.len()], vec![f32::NAN; heads * 2 * lanes]);
                     lanes_attention_forward(isa, &qkv, sink, shape, &mut forward, &mut out, &mut normalisers);
                     let out_rows = rows_of_window(&out, tokens);
                     assert_close_rows(&out_rows, &expected, expected.len(), 1e-5, isa);

@@ -104,7 +104,10 @@ fn lanes_cross_entropy_gradient_body<V: Vector>(
     let vocabulary = rows_of("lanes_cross_entropy_gradient", logits, lanes);
     assert!(targets.len() <= lanes, "lanes_cross_entropy_gradient: {} targets", targets.len());
     for &target in targets {
-        assert!((target as usize) < vocabulary, "lanes_cross_entropy_gradient: target {target} of {vocabulary}");
+        assert!(
+            (target as usize) < vocabulary,
+            "lanes_cross_entropy_gradient: target {target} of {vocabulary}"
+        );
     }
     let (mut loss, mut first) = (0.0, 0);
     while first < lanes {
@@ -140,7 +143,8 @@ mod tests {
         let mut random = Random::new(33);
         for (tokens, vocabulary) in [(2, 1), (2, 2), (20, 15), (64, 16), (3, 17), (33, 160), (64, 2048)] {
             for spread in [0.0, 1.0, 5.0, 40.0] {
-                let logits: Vec<f32> = random.normals(tokens * vocabulary).iter().map(|v| v * spread).collect();
+                let logits: Vec<f32> =
+                    random.normals(tokens * vocabulary).iter().map(|v| v * spread).collect();
                 let targets: Vec<u32> =
                     (0..tokens).map(|_| (random.uniform() * vocabulary as f32) as u32).collect();
                 let (mut expected_loss, mut expected) = (0.0, Vec::new());

@@ -1,6 +1,7 @@
 //! What AbsTopK kept of a tile, a bit an entry: the way of the gradient.
 
 use super::rows_of;
+use super::turned::PANEL;
 use crate::isa::dispatch;
 use crate::vector::{LANES, Portable, Vector};
 
@@ -41,13 +42,13 @@ pub(super) trait Bits: Vector {
         }
     }
 
-    /// Writes `first` + the place of each one, ascending, to `to`, of which 16 may be overwritten.
+    /// Writes `first` + the place of each one, times `PANEL`, ascending, to `to`, of which 16 may be overwritten.
     #[inline(always)]
-    fn places_of(bits: u16, first: u32, to: &mut [u32]) {
+    fn offsets_of(bits: u16, first: u32, to: &mut [u32]) {
         let to = &mut to[..LANES];
         let mut next = 0;
         for lane in 0..LANES {
-            to[next.min(LANES - 1)] = first + lane as u32;
+            to[next.min(LANES - 1)] = (first + lane as u32) * PANEL as u32;
             next += usize::from(bits >> lane & 1 == 1);
         }
     }
@@ -59,7 +60,7 @@ impl<const FMA: bool> Bits for Portable<FMA> {}
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::{Bits, LANES};
+    use super::{Bits, LANES, PANEL};
     use crate::vector::{Avx2, Avx512};
 
     impl Bits for Avx2 {}
@@ -86,12 +87,13 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn places_of(bits: u16, first: u32, to: &mut [u32]) {
+        fn offsets_of(bits: u16, first: u32, to: &mut [u32]) {
             let to = &mut to[..LANES];
             // SAFETY: as above.
             unsafe {
                 let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
                 let places = _mm512_add_epi32(lanes, _mm512_set1_epi32(first.cast_signed()));
+                let places = _mm512_slli_epi32::<{ PANEL.ilog2() }>(places);
                 _mm512_storeu_si512(to.as_mut_ptr().cast(), _mm512_maskz_compress_epi32(bits, places));
             }
         }
@@ -173,11 +175,19 @@ mod tests {
     #[test]
     fn the_gradient_passes_where_abs_top_k_kept() {
         let mut random = Random::new(63);
-        for (width, lanes, k, zeros) in
-            [(1, 16, 1, 0.0), (12, 16, 3, 0.0), (48, 64, 12, 0.5), (48, 64, 12, 0.9), (100, 48, 0, 0.0), (7, 32, 9, 0.3)]
-        {
-            let x: Vec<f32> =
-                random.normals(width * lanes).into_iter().map(|v| if random.uniform() < zeros { 0.0 } else { v }).collect();
+        for (width, lanes, k, zeros) in [
+            (1, 16, 1, 0.0),
+            (12, 16, 3, 0.0),
+            (48, 64, 12, 0.5),
+            (48, 64, 12, 0.9),
+            (100, 48, 0, 0.0),
+            (7, 32, 9, 0.3),
+        ] {
+            let x: Vec<f32> = random
+                .normals(width * lanes)
+                .into_iter()
+                .map(|v| if random.uniform() < zeros { 0.0 } else { v })
+                .collect();
             for isa in Isa::available() {
                 let mut kept = x.clone();
                 let mut scratch = SelectScratch::default();
@@ -199,7 +209,7 @@ mod tests {
     #[inline(always)]
     fn compress_body<V: Bits>(x: &[f32], bits: u16, values: &mut [f32], places: &mut [u32]) -> u16 {
         V::load(x).compress(bits, values);
-        V::places_of(bits, 100, places);
+        V::offsets_of(bits, 100, places);
         V::load(x).nonzero()
     }
 
@@ -215,7 +225,11 @@ mod tests {
                 assert_eq!(nonzero, 0b0111_1011_1101_1110, "{isa}");
                 let ones: Vec<usize> = (0..16).filter(|lane| bits >> lane & 1 == 1).collect();
                 for (i, &lane) in ones.iter().enumerate() {
-                    assert_eq!((values[i], places[i]), (x[lane], 100 + lane as u32), "{isa}: {bits:b}");
+                    assert_eq!(
+                        (values[i], places[i]),
+                        (x[lane], (100 + lane as u32) * PANEL as u32),
+                        "{isa}: {bits:b}"
+                    );
                 }
             }
         }

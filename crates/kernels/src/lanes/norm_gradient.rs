@@ -18,7 +18,14 @@ struct Lanes<V> {
 
 impl<V: Vector> Lanes<V> {
     #[inline(always)]
-    fn of<const CENTRED: bool>(x: &[f32], weight: &[f32], d: &[f32], eps: f32, lanes: usize, first: usize) -> Self {
+    fn of<const CENTRED: bool>(
+        x: &[f32],
+        weight: &[f32],
+        d: &[f32],
+        eps: f32,
+        lanes: usize,
+        first: usize,
+    ) -> Self {
         let per_entry = V::splat(1.0 / weight.len() as f32);
         let zero = V::splat(0.0);
         let mean = if CENTRED { total::<V>(x, lanes, first).multiply(per_entry) } else { zero };
@@ -168,7 +175,8 @@ mod tests {
                 (random.normals(tokens * width), random.normals(width), random.normals(tokens * width));
             let (rms_x, rms_weight) = reference::rms_norm_gradients(&x, &weight, 1e-3, &d);
             let (layer_x, layer_weight, layer_bias) = reference::layer_norm_gradients(&x, &weight, 1e-3, &d);
-            let ((lanes, x_tile), (_, d_tile)) = (tiles(&x, width, 0.5).remove(0), tiles(&d, width, 0.0).remove(0));
+            let ((lanes, x_tile), (_, d_tile)) =
+                (tiles(&x, width, 0.5).remove(0), tiles(&d, width, 0.0).remove(0));
             let d_and_lanes = (&d_tile[..], lanes);
             for isa in Isa::available() {
                 let mut rms = (vec![0.0; x_tile.len()], vec![0.0; width]);

@@ -3,7 +3,7 @@
 
 use super::rows::Turn;
 use super::turned::{PANEL, Turned, tiles_of};
-use super::{TILE, load, lanes_of};
+use super::{TILE, lanes_of, load};
 use crate::isa::dispatch;
 use crate::vector::{LANES, Vector};
 
@@ -119,7 +119,11 @@ fn lanes_weight_gradient_body<V: Vector>(d: &[f32], x: &Turned, first: usize, d_
     let inputs = x.features();
     let Some(outputs_count) = d_weight.len().checked_div(inputs) else { return };
     let Some(lanes) = d.len().checked_div(outputs_count) else { return };
-    assert_eq!(d_weight.len(), outputs_count * inputs, "lanes_weight_gradient: d_weight is not [N, {inputs}]");
+    assert_eq!(
+        d_weight.len(),
+        outputs_count * inputs,
+        "lanes_weight_gradient: d_weight is not [N, {inputs}]"
+    );
     assert!(
         d.len() == outputs_count * lanes && lanes == lanes_of(lanes) && first + lanes <= x.lanes(),
         "lanes_weight_gradient: d has not {outputs_count} rows of lanes that x has"
@@ -249,7 +253,10 @@ mod tests {
                 for (out, row) in out.iter().zip(x.chunks_exact(lanes)) {
                     let exact: f64 = row.iter().map(|&v| f64::from(v)).sum::<f64>() + 10.0;
                     let bound: f64 = row.iter().map(|&v| f64::from(v.abs())).sum::<f64>() + 10.0;
-                    assert!((f64::from(*out) - exact).abs() <= bound * lanes as f64 * 2f64.powi(-24), "{isa}");
+                    assert!(
+                        (f64::from(*out) - exact).abs() <= bound * lanes as f64 * 2f64.powi(-24),
+                        "{isa}"
+                    );
                 }
             }
         }
