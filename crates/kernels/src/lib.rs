@@ -12,8 +12,6 @@
 
 mod aligned;
 mod attention;
-mod attention_gradient;
-mod cross_entropy;
 mod dense;
 mod exp;
 mod gelu;
@@ -21,21 +19,16 @@ mod gelu_gradient;
 mod isa;
 mod lanes;
 mod loss;
-mod norm;
-mod norm_gradient;
 pub mod reference;
 mod select;
-mod select_mask;
 mod sparse;
 #[cfg(test)]
 mod testing;
 mod vector;
 
 pub use aligned::Aligned;
-pub use attention::{AttentionShape, causal_attention};
-pub use attention_gradient::causal_attention_gradient;
-pub use cross_entropy::cross_entropy_gradient;
-pub use dense::{dense_product, dense_product_into, transpose, weight_gradient};
+pub use attention::AttentionShape;
+pub use dense::{dense_product, transpose};
 pub use gelu::gelu;
 pub use gelu_gradient::{gelu_with_slope, multiply_assign};
 pub use isa::Isa;
@@ -48,9 +41,6 @@ pub use lanes::{
     lanes_turn_back, lanes_weight_gradient, rows_of_lanes,
 };
 pub use loss::{LossRow, TemperedRow, loss_row, loss_row_tempered};
-pub use norm::{layer_norm, rms_norm};
-pub use norm_gradient::{layer_norm_gradient, rms_norm_gradient};
-pub use select_mask::{abs_top_k_mask, apply_mask, sum_rows};
 pub use sparse::{Csr, SparseScratch, sparse_product};
 
 /// Sets the negative entries of `x` to zero; NaN stays.

@@ -155,14 +155,20 @@ fn add_outer<V: Vector, const A: usize>(
     let groups = weights[0].chunks_exact(KEYS * A * LANES).zip(weights[1].chunks_exact(KEYS * A * LANES));
     let sums = sums_a.chunks_exact_mut(KEYS * width).zip(sums_b.chunks_exact_mut(KEYS * width));
     for ((weights_a, weights_b), (sums_a, sums_b)) in groups.zip(sums) {
+        // Of a length that is known, so that nothing is checked in the loop.
+        let (mut of_a, mut of_b) = ([&weights_a[..A * LANES]; KEYS], [&weights_b[..A * LANES]; KEYS]);
+        for j in 0..KEYS {
+            of_a[j] = &weights_a[j * A * LANES..][..A * LANES];
+            of_b[j] = &weights_b[j * A * LANES..][..A * LANES];
+        }
         for chunk in (0..width).step_by(LANES) {
             let (mut own_a, mut own_b) = ([V::splat(0.0); KEYS], [V::splat(0.0); KEYS]);
-            for lane in 0..A * LANES {
-                let row_a = V::load(&rows[0][lane * width + chunk..]);
-                let row_b = V::load(&rows[1][lane * width + chunk..]);
+            let rows = rows[0].chunks_exact(width).zip(rows[1].chunks_exact(width));
+            for (lane, (row_a, row_b)) in (0..A * LANES).zip(rows) {
+                let (row_a, row_b) = (V::load(&row_a[chunk..]), V::load(&row_b[chunk..]));
                 for j in 0..KEYS {
-                    own_a[j] = V::splat(weights_a[j * A * LANES + lane]).multiply_add(row_a, own_a[j]);
-                    own_b[j] = V::splat(weights_b[j * A * LANES + lane]).multiply_add(row_b, own_b[j]);
+                    own_a[j] = V::splat(of_a[j][lane]).multiply_add(row_a, own_a[j]);
+                    own_b[j] = V::splat(of_b[j][lane]).multiply_add(row_b, own_b[j]);
                 }
             }
             for j in 0..KEYS {

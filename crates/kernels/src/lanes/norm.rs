@@ -1,4 +1,4 @@
-//! RMSNorm and LayerNorm of all lanes at once; see [`crate::rms_norm`] for the sources.
+//! RMSNorm (Zhang and Sennrich 2019, arXiv 1910.07467) and LayerNorm (Ba et al. 2016, arXiv 1607.06450) of all lanes at once.
 
 use super::rows_of;
 use crate::isa::dispatch;
@@ -64,7 +64,7 @@ fn lanes_rms_norm_body<V: Vector>(x: &[f32], weight: &[f32], eps: f32, lanes: us
 }
 
 dispatch! {
-    /// [`crate::rms_norm`] of every lane of `x` `[width][lanes]`, within 2e-6 relative to the lane's largest output.
+    /// [RMSNorm](crate::reference::rms_norm) of every lane of `x` `[width][lanes]`, within 2e-6 relative to the lane's largest output.
     pub fn lanes_rms_norm(x: &[f32], weight: &[f32], eps: f32, lanes: usize, out: &mut [f32]) = vector lanes_rms_norm_body
 }
 
@@ -94,7 +94,7 @@ fn lanes_layer_norm_body<V: Vector>(
 }
 
 dispatch! {
-    /// [`crate::layer_norm`] of every lane of `x` `[width][lanes]`, within 4e-6 relative to the lane's largest output where
+    /// [LayerNorm](crate::reference::layer_norm) of every lane of `x` `[width][lanes]`, within 4e-6 relative to the lane's largest output where
     /// the mean is no larger than the deviation.
     pub fn lanes_layer_norm(
         x: &[f32],
