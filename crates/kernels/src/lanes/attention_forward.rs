@@ -4,7 +4,7 @@
 use super::{TILE, lanes_of, load, store};
 use crate::aligned::Aligned;
 use crate::attention::AttentionShape;
-use crate::exp::exp2_nonpositive_lanes;
+use crate::exp::exp2_lanes;
 use crate::isa::dispatch;
 use crate::vector::{LANES, Vector};
 
@@ -24,6 +24,12 @@ pub struct ForwardScratch {
     scores: Aligned,
     /// `[features][queries]`.
     queries: Aligned,
+}
+
+/// 2ˣ for x that is at most a rounding above zero, of what is far below about 2⁻¹²⁵, so that nothing is subnormal, which costs a hundred cycles; NaN stays.
+#[inline(always)]
+pub(super) fn power<V: Vector>(x: V) -> V {
+    exp2_lanes(x.larger(V::splat(-125.0)))
 }
 
 /// A window's matrix of `features` rows, tile after tile.
@@ -237,7 +243,7 @@ fn weigh<V: Vector, const A: usize>(
     for (key, scores) in scores.chunks_exact_mut(A * LANES).enumerate() {
         let mut weights: [V; A] = load(scores, 0);
         for v in 0..A {
-            weights[v] = exp2_nonpositive_lanes(weights[v].subtract(max[v]));
+            weights[v] = power(weights[v].subtract(max[v]));
         }
         if key > start {
             for v in 0..A {
@@ -267,7 +273,7 @@ fn attend<V: Vector, const A: usize>(
     let mut total = [V::splat(0.0); A];
     if let Some(sink) = head.sink {
         for v in 0..A {
-            total[v] = exp2_nonpositive_lanes(V::splat(sink).subtract(max[v]));
+            total[v] = power(V::splat(sink).subtract(max[v]));
         }
     }
     let weights = &mut scratch.scores[..(block.start() + A * LANES) * A * LANES];

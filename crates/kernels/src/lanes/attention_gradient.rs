@@ -1,12 +1,11 @@
 //! The gradient of causal attention, block of queries by block. The formulas are in [`crate::reference`]; weights are computed again rather
 //! than kept, and Σ p·dp of a query is its output times the gradient there (Dao et al. 2022, arXiv 2205.14135).
 
-use super::attention_forward::{ACROSS, Block, KEYS, QUERIES, Window, dots, gather, mix};
+use super::attention_forward::{ACROSS, Block, KEYS, QUERIES, Window, dots, gather, mix, power};
 use super::rows::Turn;
 use super::{TILE, lanes_of, load, store};
 use crate::aligned::Aligned;
 use crate::attention::AttentionShape;
-use crate::exp::exp2_nonpositive_lanes;
 use crate::isa::dispatch;
 use crate::vector::{LANES, Vector};
 
@@ -121,7 +120,7 @@ fn fill<V: Vector, const A: usize>(
             let mut own = dots::<V, A>(keys, lanes, key, queries);
             for j in 0..KEYS {
                 for v in 0..A {
-                    own[j][v] = exp2_nonpositive_lanes(own[j][v].subtract(max[v])).multiply(per_total[v]);
+                    own[j][v] = power(own[j][v].subtract(max[v])).multiply(per_total[v]);
                 }
                 if late {
                     let before = block.before(tile, key + j);
@@ -216,7 +215,7 @@ fn of_sink<V: Vector, const A: usize>(head: Head<'_>, block: Block, sink: f32, m
     let per_total: [V; A] = load(head.per_totals, block.start());
     let mut sum = 0.0;
     for v in 0..A {
-        let exp = exp2_nonpositive_lanes(V::splat(sink * std::f32::consts::LOG2_E).subtract(max[v]));
+        let exp = power(V::splat(sink * std::f32::consts::LOG2_E).subtract(max[v]));
         let mut lanes = [0.0; LANES];
         exp.multiply(per_total[v]).multiply(mean[v]).store(&mut lanes);
         for share in lanes {
