@@ -22,9 +22,14 @@ pub struct Turned {
 impl Turned {
     /// Makes room for so many features of a window of so many lanes; what is in it does not matter until it is written.
     pub fn prepare(&mut self, features: usize, lanes: usize) {
-        if (self.features, self.lanes) != (features, lanes) {
-            let panels = Aligned::zeros(features.div_ceil(PANEL) * lanes * PANEL);
-            *self = Turned { features, lanes, panels };
+        if (self.features, self.lanes) == (features, lanes) {
+            return;
+        }
+        (self.features, self.lanes) = (features, lanes);
+        let len = features.div_ceil(PANEL) * lanes * PANEL;
+        self.panels.at_least(len);
+        if !features.is_multiple_of(PANEL) {
+            self.panels[len - lanes * PANEL..len].fill(0.0);
         }
     }
 
