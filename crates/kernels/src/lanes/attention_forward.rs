@@ -1,6 +1,8 @@
 //! Causal attention of one window for training: as [`crate::lanes_attention`], and each query's largest score and sum of weights beside
 //! it, with which the gradient computes every weight again in one step (Dao et al. 2022, arXiv 2205.14135).
 
+#![allow(clippy::needless_range_loop, reason = "loops of constant length over what is to stay in registers")]
+
 use super::{TILE, lanes_of, load, store};
 use crate::aligned::Aligned;
 use crate::attention::AttentionShape;

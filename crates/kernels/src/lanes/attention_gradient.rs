@@ -1,6 +1,8 @@
 //! The gradient of causal attention, block of queries by block. The formulas are in [`crate::reference`]; weights are computed again rather
 //! than kept, and Σ p·dp of a query is its output times the gradient there (Dao et al. 2022, arXiv 2205.14135).
 
+#![allow(clippy::needless_range_loop, reason = "loops of constant length over what is to stay in registers")]
+
 use super::attention_forward::{ACROSS, Block, KEYS, QUERIES, Window, dots, gather, mix, power};
 use super::rows::Turn;
 use super::{TILE, lanes_of, load, store};

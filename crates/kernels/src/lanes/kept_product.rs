@@ -3,6 +3,8 @@
 //! What was kept differs from token to token, so such a product works from lists: each entry of one is a broadcast multiply-add of a row of 64
 //! numbers of the other operand, whose sums stay in registers. As much of that operand is in work as fits the first-level cache.
 
+#![allow(clippy::needless_range_loop, reason = "loops of constant length over what is to stay in registers")]
+
 use super::kept::Bits;
 use super::turned::{PANEL, Turned, tiles_of};
 use super::weight_gradient::{BLOCK, add_to_row};

@@ -1,5 +1,7 @@
 //! Gradients of RMSNorm and LayerNorm of all lanes at once; the formulas are in [`crate::reference`].
 
+#![allow(clippy::needless_range_loop, reason = "loops of constant length over what is to stay in registers")]
+
 use super::norm::{scale, squares, total};
 use super::rows::Turn;
 use super::weight_gradient::{add_to_row, sums_of_lanes};

@@ -1,6 +1,8 @@
 //! Weight gradients: sums over tokens of outer products. Six outputs of a panel of 64 inputs are kept in registers over a block of
 //! tokens; each token's inputs are loaded once for six multiply-adds, each output's gradient, a number broadcast, once for four.
 
+#![allow(clippy::needless_range_loop, reason = "loops of constant length over what is to stay in registers")]
+
 use super::rows::Turn;
 use super::turned::{PANEL, Turned, tiles_of};
 use super::{TILE, lanes_of, load};
