@@ -24,40 +24,7 @@ pub fn dense_product(x: &[f32], weight: &[f32], bias: Option<&[f32]>, shape: [us
         return;
     }
     let rows = |row| View { row, column: 1 };
-    strided_product(shape, (x, rows(k)), (weight, rows(n)), true, (out, rows(n)));
-}
-
-/// Adds the gradient of [`dense_product`] in its weight, as checkpoints store it:
-/// `d_weight[n, k] += Σ_t d_out[t, n]·x[t, k]`, d_out `[T, N]`, x `[T, K]`, d_weight `[N, K]`.
-///
-/// The gradient in x is a product itself: [`dense_product`] of d_out and the stored weight `[N, K]`. One thread; within
-/// (T + 2)·2⁻²⁴ of the sum of the terms' magnitudes, what was there before included.
-pub fn weight_gradient(d_out: &[f32], x: &[f32], shape: [usize; 3], d_weight: &mut [f32]) {
-    let [t, k, n] = shape;
-    assert_eq!(d_out.len(), t * n, "weight_gradient: d_out is not [{t}, {n}]");
-    assert_eq!(x.len(), t * k, "weight_gradient: x is not [{t}, {k}]");
-    assert_eq!(d_weight.len(), n * k, "weight_gradient: d_weight is not [{n}, {k}]");
-    if t == 0 || k == 0 || n == 0 {
-        return;
-    }
-    let turned = View { row: 1, column: n };
-    let rows = View { row: k, column: 1 };
-    strided_product([n, t, k], (d_out, turned), (x, rows), true, (d_weight, rows));
-}
-
-/// `out[t, n] = Σ_k x[t, k]·weight[k, n]`, as [`dense_product`] without a bias but for the sign of zeros: what was in `out`
-/// is neither cleared nor read, which counts where the product is short. One thread; the same accuracy.
-pub fn dense_product_into(x: &[f32], weight: &[f32], shape: [usize; 3], out: &mut [f32]) {
-    let [t, k, n] = shape;
-    assert_eq!(x.len(), t * k, "dense_product_into: x is not [{t}, {k}]");
-    assert_eq!(weight.len(), k * n, "dense_product_into: weight is not [{k}, {n}]");
-    assert_eq!(out.len(), t * n, "dense_product_into: out is not [{t}, {n}]");
-    if t == 0 || k == 0 || n == 0 {
-        out.fill(0.0);
-        return;
-    }
-    let rows = |row| View { row, column: 1 };
-    strided_product([t, k, n], (x, rows(k)), (weight, rows(n)), false, (out, rows(n)));
+    strided_product(shape, (x, rows(k)), (weight, rows(n)), (out, rows(n)));
 }
 
 /// How a matrix lies in a slice: the steps from row to row and from column to column.
@@ -77,15 +44,9 @@ impl View {
     }
 }
 
-/// `out = lhs·rhs`, or `out +=` that; lhs `[m, k]`, rhs `[k, n]`, out `[m, n]`, each anywhere in its slice. The
+/// `out += lhs·rhs`; lhs `[m, k]`, rhs `[k, n]`, out `[m, n]`, each anywhere in its slice. The
 /// entries of `out` must be apart: its rows may not overlap.
-fn strided_product(
-    [m, k, n]: [usize; 3],
-    lhs: (&[f32], View),
-    rhs: (&[f32], View),
-    adds: bool,
-    out: (&mut [f32], View),
-) {
+fn strided_product([m, k, n]: [usize; 3], lhs: (&[f32], View), rhs: (&[f32], View), out: (&mut [f32], View)) {
     assert!(m > 0 && k > 0 && n > 0, "strided_product: an empty matrix");
     lhs.1.check("lhs", lhs.0.len(), m, k);
     rhs.1.check("rhs", rhs.0.len(), k, n);
@@ -101,14 +62,14 @@ fn strided_product(
             out.0.as_mut_ptr(),
             out.1.column as isize,
             out.1.row as isize,
-            adds,
+            true,
             lhs.0.as_ptr(),
             lhs.1.column as isize,
             lhs.1.row as isize,
             rhs.0.as_ptr(),
             rhs.1.column as isize,
             rhs.1.row as isize,
-            if adds { 1.0 } else { 0.0 },
+            1.0,
             1.0,
             false,
             false,
@@ -141,7 +102,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::reference;
     use crate::testing::{Random, assert_product};
 
     #[test]
@@ -155,28 +115,6 @@ mod tests {
                 dense_product(&x, &transpose(&weight, n, k), bias, [t, k, n], &mut out);
                 assert_product(&out, &x, &weight, bias, [t, k, n]);
             }
-        }
-    }
-
-    #[test]
-    fn gradients_equal_the_reference() {
-        let mut random = Random::new(30);
-        for shape @ [t, k, n] in [[1, 1, 1], [3, 5, 7], [24, 16, 48], [65, 192, 33], [256, 128, 96]] {
-            let (x, weight, d_out) = (random.normals(t * k), random.normals(n * k), random.normals(t * n));
-            let (d_x, d_weight, _) = reference::product_gradients(&x, &weight, &d_out, shape);
-            let mut sum = vec![0.0; n * k];
-            weight_gradient(&d_out, &x, shape, &mut sum);
-            assert_product(&sum, &transpose(&d_out, t, n), &transpose(&x, t, k), None, [n, t, k]);
-            let once = sum.clone();
-            weight_gradient(&d_out, &x, shape, &mut sum);
-            let mut back = vec![f32::NAN; t * k];
-            dense_product_into(&d_out, &weight, [t, n, k], &mut back);
-            assert_product(&back, &d_out, &transpose(&weight, n, k), None, [t, n, k]);
-            // The reference of the gradients agrees with the reference of the product, and a second call adds.
-            let close = |a: f32, b: f32| (a - b).abs() <= 1e-5 * (1.0 + b.abs()) * (t.max(n) as f32).sqrt();
-            assert!(once.iter().zip(&d_weight).all(|(&a, &b)| close(a, b)), "{shape:?}");
-            assert!(back.iter().zip(&d_x).all(|(&a, &b)| close(a, b)), "{shape:?}");
-            assert!(sum.iter().zip(&once).all(|(&a, &b)| close(a, 2.0 * b)), "{shape:?}");
         }
     }
 

@@ -6,7 +6,7 @@
 //! accuracy.
 
 use crate::exp::exp2_lanes;
-use crate::isa::{dispatch, multiply_add};
+use crate::isa::dispatch;
 use crate::vector::{LANES, Vector};
 
 const P: [f32; 9] = [
@@ -21,21 +21,9 @@ const P: [f32; 9] = [
     -0.029_146_126,
 ];
 
-/// s·P(s) for a = |x|.
+/// Q(|x|), and exp(−x²/2).
 #[inline(always)]
-pub(crate) fn scaled_tail<const FMA: bool>(a: f32) -> f32 {
-    let s = 1.0 / multiply_add::<FMA>(a, 0.35, 1.0);
-    let mut p = P[8];
-    let mut degree = 8;
-    while degree > 0 {
-        degree -= 1;
-        p = multiply_add::<FMA>(p, s, P[degree]);
-    }
-    s * p
-}
-
-#[inline(always)]
-fn gelu_lanes<V: Vector>(x: V) -> V {
+pub(crate) fn tail_and_exp<V: Vector>(x: V) -> (V, V) {
     let a = x.magnitude();
     let s = a.multiply_add(V::splat(0.35), V::splat(1.0)).reciprocal();
     let mut p = V::splat(P[8]);
@@ -45,14 +33,19 @@ fn gelu_lanes<V: Vector>(x: V) -> V {
     // exp(−a²/2) as a power of 2; from about a = 13 on it is not normal, and nothing beside x.
     let exponent = a.multiply(V::splat(-0.5 * std::f32::consts::LOG2_E)).multiply(a);
     let exp = exp2_lanes(exponent).zero_below(exponent, -126.0);
-    let tail = exp.multiply(s.multiply(p));
+    (exp.multiply(s.multiply(p)), exp)
+}
+
+#[inline(always)]
+fn gelu_lanes<V: Vector>(x: V) -> V {
+    let (tail, _) = tail_and_exp(x);
     // x·Q below zero, x − x·Q above.
     let product = x.multiply(tail);
     product.where_negative(x, x.subtract(product))
 }
 
 #[inline(always)]
-pub(crate) fn gelu_body<V: Vector>(x: &mut [f32]) {
+fn gelu_body<V: Vector>(x: &mut [f32]) {
     let mut chunks = x.chunks_exact_mut(LANES);
     for chunk in &mut chunks {
         gelu_lanes(V::load(chunk)).store(chunk);

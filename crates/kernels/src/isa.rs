@@ -78,10 +78,10 @@ impl fmt::Display for Isa {
     }
 }
 
-/// AVX2 and fused multiply-add (the answer is kept by the standard library).
+/// AVX2, fused multiply-add and the count of ones, which comes with them (the answer is kept by the standard library).
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn has_avx2() -> bool {
-    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("popcnt")
 }
 
 /// The parts of AVX-512 that the kernels are compiled for, and AVX2.
@@ -119,12 +119,12 @@ macro_rules! dispatch {
         $(#[$attribute])*
         $visibility fn $name(isa: $crate::Isa, $($argument: $type),*) $(-> $out)? {
             #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2,fma")]
+            #[target_feature(enable = "avx2,fma,popcnt")]
             fn avx2($($argument: $type),*) $(-> $out)? {
                 $body::<$($avx2)*>($($argument),*)
             }
             #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
+            #[target_feature(enable = "avx2,fma,popcnt,avx512f,avx512bw,avx512dq,avx512vl")]
             fn avx512($($argument: $type),*) $(-> $out)? {
                 $body::<$($avx512)*>($($argument),*)
             }

@@ -6,19 +6,35 @@
 //! tokens are cut into tiles. Lanes past the last token hold numbers that nobody reads.
 
 mod attention;
+mod attention_forward;
+mod attention_gradient;
+mod cross_entropy;
 mod dense;
+mod kept;
+mod kept_product;
 mod keys;
 mod norm;
+mod norm_gradient;
 mod rows;
 mod select;
 mod sparse;
+mod turned;
+mod weight_gradient;
 
 pub use attention::{AttentionScratch, lanes_attention};
+pub use attention_forward::{ForwardScratch, lanes_attention_forward};
+pub use attention_gradient::{Attended, GradientScratch, lanes_attention_gradient};
+pub use cross_entropy::lanes_cross_entropy_gradient;
 pub use dense::{Packed, lanes_dense_product};
+pub use kept::{lanes_kept, lanes_mask};
+pub use kept_product::{KeptScratch, Panels, lanes_kept_product, lanes_kept_weight_gradient};
 pub use norm::{lanes_layer_norm, lanes_rms_norm};
+pub use norm_gradient::{lanes_layer_norm_gradient, lanes_rms_norm_gradient};
 pub use rows::rows_of_lanes;
 pub use select::{SelectGuess, SelectScratch, lanes_abs_top_k};
 pub use sparse::lanes_sparse_product;
+pub use turned::{Turned, lanes_turn, lanes_turn_back};
+pub use weight_gradient::{lanes_sum, lanes_weight_gradient};
 
 use crate::vector::{LANES, Vector};
 
@@ -109,5 +125,28 @@ pub(crate) mod testing {
     pub(crate) fn rows(tile: &[f32], lanes: usize, tokens: usize) -> Vec<f32> {
         let features = tile.len() / lanes;
         (0..tokens).flat_map(|t| (0..features).map(move |i| tile[i * lanes + t])).collect()
+    }
+
+    /// Rows `[tokens][features]` as the matrix of a window, tile after tile, with zeros past the last token.
+    pub(crate) fn window(rows: &[f32], features: usize) -> Vec<f32> {
+        tiles(rows, features, 0.0).into_iter().flat_map(|(_, tile)| tile).collect()
+    }
+
+    /// The first `tokens` lanes of a window's matrix as rows.
+    pub(crate) fn rows_of_window(window: &[f32], tokens: usize) -> Vec<f32> {
+        let features = window.len() / lanes_of(tokens);
+        let of_tile =
+            |(i, tile): (usize, &[f32])| rows(tile, tile.len() / features, TILE.min(tokens - i * TILE));
+        window.chunks(TILE * features).enumerate().flat_map(of_tile).collect()
+    }
+
+    /// Rows `[tokens][features]`, turned as a window's tiles would be.
+    pub(crate) fn turned(isa: crate::Isa, rows: &[f32], features: usize) -> Turned {
+        let (window, mut turned) = (window(rows, features), Turned::default());
+        turned.prepare(features, window.len() / features);
+        for (i, tile) in window.chunks(TILE * features).enumerate() {
+            lanes_turn(isa, tile, tile.len() / features, i * TILE, &mut turned);
+        }
+        turned
     }
 }

@@ -12,43 +12,35 @@
 
 mod aligned;
 mod attention;
-mod attention_gradient;
-mod cross_entropy;
 mod dense;
 mod exp;
 mod gelu;
 mod gelu_gradient;
 mod isa;
-mod kept;
 mod lanes;
 mod loss;
-mod norm;
-mod norm_gradient;
 pub mod reference;
 mod select;
-mod select_mask;
 mod sparse;
 #[cfg(test)]
 mod testing;
 mod vector;
 
 pub use aligned::Aligned;
-pub use attention::{AttentionShape, causal_attention};
-pub use attention_gradient::causal_attention_gradient;
-pub use cross_entropy::cross_entropy_gradient;
-pub use dense::{dense_product, dense_product_into, transpose, weight_gradient};
+pub use attention::AttentionShape;
+pub use dense::{dense_product, transpose};
 pub use gelu::gelu;
-pub use gelu_gradient::{gelu_gradient, gelu_into};
+pub use gelu_gradient::{gelu_with_slope, multiply_assign};
 pub use isa::Isa;
-pub use kept::{Kept, KeptScratch, Panels, kept_product, kept_weight_gradient};
 pub use lanes::{
-    AttentionScratch, Packed, SelectGuess, SelectScratch, TILE, lanes_abs_top_k, lanes_attention,
-    lanes_dense_product, lanes_layer_norm, lanes_of, lanes_rms_norm, lanes_sparse_product, rows_of_lanes,
+    Attended, AttentionScratch, ForwardScratch, GradientScratch, KeptScratch, Packed, Panels, SelectGuess,
+    SelectScratch, TILE, Turned, lanes_abs_top_k, lanes_attention, lanes_attention_forward,
+    lanes_attention_gradient, lanes_cross_entropy_gradient, lanes_dense_product, lanes_kept,
+    lanes_kept_product, lanes_kept_weight_gradient, lanes_layer_norm, lanes_layer_norm_gradient, lanes_mask,
+    lanes_of, lanes_rms_norm, lanes_rms_norm_gradient, lanes_sparse_product, lanes_sum, lanes_turn,
+    lanes_turn_back, lanes_weight_gradient, rows_of_lanes,
 };
 pub use loss::{LossRow, TemperedRow, loss_row, loss_row_tempered};
-pub use norm::{layer_norm, rms_norm};
-pub use norm_gradient::{layer_norm_gradient, rms_norm_gradient};
-pub use select_mask::{abs_top_k_mask, apply_mask, sum_rows};
 pub use sparse::{Csr, SparseScratch, sparse_product};
 
 /// Sets the negative entries of `x` to zero; NaN stays.

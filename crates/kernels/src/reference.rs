@@ -92,7 +92,7 @@ pub fn layer_norm(x: &[f32], weight: &[f32], bias: Option<&[f32]>, eps: f32) -> 
     out
 }
 
-/// Causal attention over `qkv` `[T, 3·H·D]`, giving `[T, H·D]`; see [`crate::causal_attention`].
+/// Causal attention over `qkv` `[T, 3·H·D]`, giving `[T, H·D]`; see [`crate::lanes_attention`].
 pub fn causal_attention(qkv: &[f32], sink: Option<&[f32]>, shape: AttentionShape) -> Vec<f32> {
     let AttentionShape { tokens, heads, head_width: d } = shape;
     let width = heads * d;

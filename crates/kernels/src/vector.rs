@@ -49,17 +49,6 @@ pub(crate) trait Vector: Copy {
     /// Asks for the cache line of the number `ahead` of the first of a slice, which may lie beyond it, to be brought near.
     #[inline(always)]
     fn prefetch(_from: &[f32], _ahead: usize) {}
-    /// Writes `first` + each place of a one among 16 ones and zeros, ascending, to `to`, of which 16 may be overwritten; gives
-    /// their number.
-    fn places(ones: &[u8], first: u32, to: &mut [u32]) -> usize {
-        let to = &mut to[..LANES];
-        let mut next = 0;
-        for (place, &one) in ones[..LANES].iter().enumerate() {
-            to[next.min(LANES - 1)] = first + place as u32;
-            next += usize::from(one == 1);
-        }
-        next
-    }
 }
 
 /// Lanes in an array; fused multiply-add where `FMA`.

@@ -24,11 +24,13 @@ mod keys;
 mod layout;
 mod network;
 mod random;
+mod room;
 mod run;
 mod schedule;
 mod selection;
 mod sparsify;
 mod step;
+mod tile;
 mod weights;
 
 pub use adam::{AdamConstants, Moments};

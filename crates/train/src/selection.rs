@@ -1,85 +1,100 @@
-//! What AbsTopK kept at one place: the way of the gradient, and what products may leave out.
+//! What AbsTopK kept at one place: the way of the gradient.
 
-use deltaloss_kernels::{Isa, Kept, abs_top_k_mask, apply_mask};
+use deltaloss_kernels::{Isa, SelectGuess, SelectScratch, lanes_abs_top_k, lanes_kept, lanes_mask};
 
-/// Products leave zeros out where at most this share of a row was kept; above it multiplying by them is faster.
-const MOSTLY_ZERO: f64 = 0.4;
+use crate::tile::Tile;
 
-/// The kept entries of a matrix `[T, width]`; nothing where AbsTopK does not act.
+/// What AbsTopK works in, kept from tile to tile.
 #[derive(Debug, Default)]
-pub(crate) struct Selection {
-    mask: Vec<u8>,
-    kept: Kept,
+pub(crate) struct Select {
+    scratch: SelectScratch,
 }
 
+/// The kept entries of a window's matrix; nothing where AbsTopK does not act.
+#[derive(Debug, Default)]
+pub(crate) struct Selection {
+    /// `[features][lanes / 16]` for tile after tile, a bit a lane.
+    bits: Vec<u16>,
+    /// Features of a token.
+    width: usize,
+    /// Where the search begins; what is kept does not depend on it.
+    guesses: [SelectGuess; 3],
+}
+
+/// Lanes whose bits are together.
+const LANES: usize = 16;
+
 impl Selection {
-    /// Keeps the `counts[part]` largest entries of each part of every row of `x`, in place; a row has as many parts of
-    /// one width as there are counts. No count: the whole part.
+    /// Keeps the `counts[part]` largest entries of each part of every lane of the tile `x`, in place; a tile has as many parts of one
+    /// width, one below the other, as there are counts. No count: the whole part. `lanes` are those of the window.
     pub(crate) fn keep<const PARTS: usize>(
         &mut self,
         isa: Isa,
         x: &mut [f32],
-        width: usize,
+        (tile, lanes): (Tile, usize),
         counts: [Option<usize>; PARTS],
+        select: &mut Select,
     ) {
         if counts.iter().all(Option::is_none) {
-            self.mask.clear();
-            self.kept.clear();
+            self.bits.clear();
             return;
         }
-        self.mask.resize(x.len(), 0);
-        let counts = counts.map(|count| count.unwrap_or(width).min(width));
-        if counts.iter().all(|&count| count == counts[0]) {
-            abs_top_k_mask(isa, x, width, counts[0], &mut self.mask);
-        } else {
-            let parts = x.chunks_exact_mut(width).zip(self.mask.chunks_exact_mut(width));
-            for (part, (x, mask)) in parts.enumerate() {
-                abs_top_k_mask(isa, x, width, counts[part % PARTS], mask);
-            }
-        }
-        let (kept, whole) = (counts.iter().sum::<usize>(), PARTS * width);
-        if kept as f64 <= MOSTLY_ZERO * whole as f64 {
-            self.kept.fill(isa, &self.mask, whole, kept);
-        } else {
-            self.kept.clear();
+        self.width = x.len() / tile.lanes;
+        self.bits.resize(self.width * lanes / LANES, 0);
+        let own = self.part(tile);
+        let part = x.len() / PARTS;
+        let parts = x.chunks_exact_mut(part).zip(self.bits[own].chunks_exact_mut(part / LANES));
+        for ((index, count), (x, bits)) in counts.into_iter().enumerate().zip(parts) {
+            let count = count.unwrap_or(self.width);
+            lanes_abs_top_k(isa, x, tile.lanes, count, &mut self.guesses[index % 3], &mut select.scratch);
+            lanes_kept(isa, x, tile.lanes, count, bits);
         }
     }
 
-    /// The gradient's way back: zero where nothing was kept.
-    pub(crate) fn mask(&self, isa: Isa, d: &mut [f32]) {
-        if !self.mask.is_empty() {
-            apply_mask(isa, &self.mask, d);
-        }
+    fn part(&self, tile: Tile) -> std::ops::Range<usize> {
+        let part = tile.part(self.width);
+        part.start / LANES..part.end / LANES
     }
 
-    /// The kept entries, where products should work from them.
-    pub(crate) fn mostly_zero(&self) -> Option<&Kept> {
-        (!self.kept.is_empty()).then_some(&self.kept)
+    /// The gradient's way back in one tile: zero where nothing was kept.
+    pub(crate) fn mask(&self, isa: Isa, tile: Tile, d: &mut [f32]) {
+        if !self.bits.is_empty() {
+            lanes_mask(isa, &self.bits[self.part(tile)], d);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tile::tiles;
 
     #[test]
     fn parts_are_selected_apart_and_the_gradient_passes_where_they_were_kept() {
-        let x = [1.0f32, -3.0, 2.0, 5.0, 4.0, 6.0, -9.0, 8.0, 7.0, 0.5, 0.25, 0.75];
+        // Two parts of three features, two tokens in lanes of 16.
+        let tile = tiles(2).next().unwrap();
+        let lanes = |rows: [[f32; 6]; 2]| {
+            let mut x = vec![0.0; 6 * tile.lanes];
+            for (t, row) in rows.iter().enumerate() {
+                for (i, &value) in row.iter().enumerate() {
+                    x[i * tile.lanes + t] = value;
+                }
+            }
+            x
+        };
+        let x = [[1.0, -3.0, 2.0, 5.0, 4.0, 6.0], [-9.0, 8.0, 7.0, 0.5, 0.25, 0.75]];
         for isa in Isa::available() {
-            let (mut kept, mut selection) = (x, Selection::default());
-            selection.keep(isa, &mut kept, 3, [Some(1), None]);
-            assert_eq!(kept, [0.0, -3.0, 0.0, 5.0, 4.0, 6.0, -9.0, 0.0, 0.0, 0.5, 0.25, 0.75]);
-            let mut d = [1.0; 12];
-            selection.mask(isa, &mut d);
-            assert_eq!(d, kept.map(|value| f32::from(u8::from(value != 0.0))));
-            assert!(selection.mostly_zero().is_none(), "four of six");
-            selection.keep(isa, &mut kept, 3, [Some(1), Some(1)]);
-            assert!(selection.mostly_zero().is_some(), "two of six");
-            selection.keep(isa, &mut kept, 3, [None, None]);
-            assert!(selection.mostly_zero().is_none());
-            let mut d = [1.0; 12];
-            selection.mask(isa, &mut d);
-            assert_eq!(d, [1.0; 12]);
+            let (mut kept, mut selection, mut select) = (lanes(x), Selection::default(), Select::default());
+            selection.keep(isa, &mut kept, (tile, tile.lanes), [Some(1), None], &mut select);
+            let expected = [[0.0, -3.0, 0.0, 5.0, 4.0, 6.0], [-9.0, 0.0, 0.0, 0.5, 0.25, 0.75]];
+            assert_eq!(kept, lanes(expected));
+            let mut d = lanes([[1.0; 6]; 2]);
+            selection.mask(isa, tile, &mut d);
+            assert_eq!(d, lanes(expected.map(|row| row.map(|value| f32::from(u8::from(value != 0.0))))));
+            selection.keep(isa, &mut kept, (tile, tile.lanes), [None, None], &mut select);
+            let mut d = lanes([[1.0; 6]; 2]);
+            selection.mask(isa, tile, &mut d);
+            assert_eq!(d, lanes([[1.0; 6]; 2]), "AbsTopK does not act");
         }
     }
 }

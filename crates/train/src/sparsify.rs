@@ -40,63 +40,62 @@ enum Neurons {
     Columns,
 }
 
+/// What stays whatever its magnitude, among magnitudes: larger than any.
+const SAFE: u32 = u32::MAX;
+
 /// Keeps the `alive` largest entries of each neuron, then the largest of the others up to `kept` in all (more only if
 /// the neurons alone need more). Of equal magnitudes the lower index stays.
 fn keep_with_alive(values: &mut [f32], columns: usize, kept: usize, alive: usize, neurons: Neurons) {
     if kept >= values.len() {
         return;
     }
-    let mut safe = vec![false; if alive > 0 { values.len() } else { 0 }];
-    let mut safe_count = 0;
-    if alive > 0 {
-        match neurons {
-            Neurons::Rows => mark_rows(values, columns, alive, &mut safe),
-            Neurons::Columns => mark_columns(values, columns, alive, &mut safe),
-        }
-        safe_count = safe.iter().filter(|&&safe| safe).count();
+    let mut magnitudes: Vec<u32> = values.iter().map(|value| value.to_bits() & MAGNITUDE).collect();
+    let safe = match neurons {
+        _ if alive == 0 => Vec::new(),
+        Neurons::Rows => largest_of_rows(&magnitudes, columns, alive),
+        Neurons::Columns => largest_of_columns(&magnitudes, columns, alive),
+    };
+    for &i in &safe {
+        magnitudes[i] = SAFE;
     }
-    let is_safe = |i: usize| safe.get(i).is_some_and(|&safe| safe);
-    let free = kept.saturating_sub(safe_count);
-    if free == 0 {
-        for (i, value) in values.iter_mut().enumerate() {
-            if !is_safe(i) {
-                *value = 0.0;
-            }
-        }
-        return;
-    }
-    let magnitudes =
-        || values.iter().enumerate().filter(|&(i, _)| !is_safe(i)).map(|(_, v)| v.to_bits() & MAGNITUDE);
-    let (threshold, mut tied) = threshold(magnitudes, free);
-    for (i, value) in values.iter_mut().enumerate() {
-        let magnitude = value.to_bits() & MAGNITUDE;
-        if is_safe(i) || magnitude > threshold {
-            continue;
-        }
+    let free = kept.saturating_sub(safe.len());
+    // Nothing reaches SAFE but what is safe.
+    let (threshold, mut tied) = if free == 0 { (SAFE - 1, 0) } else { threshold(&magnitudes, free) };
+    for (value, magnitude) in values.iter_mut().zip(magnitudes) {
         if magnitude == threshold && tied > 0 {
             tied -= 1;
-        } else {
+        } else if magnitude <= threshold {
             *value = 0.0;
         }
     }
 }
 
-/// The `k`-th largest of the magnitudes (k > 0), and how many entries that equal it are among the k largest. Radix
+/// The `k`-th largest of the magnitudes that are not `SAFE` (k > 0), and how many entries that equal it are among the k largest. Radix
 /// selection by 11, 10 and 10 bits from the top: exact, three passes.
-fn threshold<I: Iterator<Item = u32>>(magnitudes: impl Fn() -> I, k: usize) -> (u32, usize) {
+fn threshold(magnitudes: &[u32], k: usize) -> (u32, usize) {
     let (mut prefix, mut left) = (0u32, k);
     let mut fixed_bits = 1; // the sign
     for bits in [11, 10, 10] {
         let shift = 32 - fixed_bits - bits;
-        let mut counts = vec![0usize; 1 << bits];
-        for magnitude in magnitudes() {
-            if fixed_bits == 1 || magnitude >> (shift + bits) == prefix {
-                counts[(magnitude >> shift) as usize & ((1 << bits) - 1)] += 1;
+        // Neighbours are often in one bin: they are counted apart, so that none waits for the one before.
+        let mut counts = vec![[0u32; APART]; 1 << bits];
+        let mut count = |apart: usize, magnitude: u32| {
+            // Also where it is SAFE, of which the first bit is not the sign's.
+            if magnitude >> (shift + bits) == prefix {
+                counts[(magnitude >> shift) as usize & ((1 << bits) - 1)][apart] += 1;
+            }
+        };
+        let whole = magnitudes.chunks_exact(APART);
+        whole.remainder().iter().for_each(|&magnitude| count(0, magnitude));
+        for magnitudes in whole {
+            for (apart, &magnitude) in magnitudes.iter().enumerate() {
+                count(apart, magnitude);
             }
         }
+        let total = |counts: &[u32; APART]| counts.iter().map(|&count| count as usize).sum::<usize>();
         let mut digit = counts.len() - 1;
-        while digit > 0 && counts[digit] < left {
-            left -= counts[digit];
+        while digit > 0 && total(&counts[digit]) < left {
+            left -= total(&counts[digit]);
             digit -= 1;
         }
         prefix = (prefix << bits) | digit as u32;
@@ -105,47 +104,47 @@ fn threshold<I: Iterator<Item = u32>>(magnitudes: impl Fn() -> I, k: usize) -> (
     (prefix, left)
 }
 
-/// Marks the `alive` largest entries of each row.
-fn mark_rows(values: &[f32], columns: usize, alive: usize, safe: &mut [bool]) {
-    let mut best = Vec::new();
-    for (row, safe) in values.chunks(columns).zip(safe.chunks_mut(columns)) {
+/// Counts kept of each bin.
+const APART: usize = 4;
+
+/// The places of the `alive` largest entries of each row.
+fn largest_of_rows(magnitudes: &[u32], columns: usize, alive: usize) -> Vec<usize> {
+    let (mut places, mut best) = (Vec::new(), Vec::new());
+    for (r, row) in magnitudes.chunks(columns).enumerate() {
         best.clear();
-        for (i, value) in row.iter().enumerate() {
-            insert(&mut best, alive, value.to_bits() & MAGNITUDE, i);
-        }
-        for &(_, i) in &best {
-            safe[i] = true;
-        }
-    }
-}
-
-/// Marks the `alive` largest entries of each column.
-fn mark_columns(values: &[f32], columns: usize, alive: usize, safe: &mut [bool]) {
-    let mut best = vec![Vec::new(); columns];
-    for (row, values) in values.chunks(columns).enumerate() {
-        for (value, best) in values.iter().zip(&mut best) {
-            insert(best, alive, value.to_bits() & MAGNITUDE, row);
-        }
-    }
-    for (column, best) in best.iter().enumerate() {
-        for &(_, row) in best {
-            safe[row * columns + column] = true;
-        }
-    }
-}
-
-/// Keeps `best` sorted, largest first, at most `alive` long; an equal magnitude that came earlier stays.
-fn insert(best: &mut Vec<(u32, usize)>, alive: usize, magnitude: u32, index: usize) {
-    if best.len() == alive {
-        match best.last() {
-            Some(&(least, _)) if magnitude > least => {
-                best.pop();
+        let mut least = None;
+        for (i, &magnitude) in row.iter().enumerate() {
+            if least.is_none_or(|least| magnitude > least) {
+                least = insert(&mut best, alive, magnitude, r * columns + i);
             }
-            _ => return,
+        }
+        places.extend(best.iter().map(|&(_, place)| place));
+    }
+    places
+}
+
+/// The places of the `alive` largest entries of each column.
+fn largest_of_columns(magnitudes: &[u32], columns: usize, alive: usize) -> Vec<usize> {
+    let mut best = vec![Vec::new(); columns];
+    // What an entry must exceed, side by side; before a column has enough nothing is asked of it.
+    let mut least = vec![None; columns];
+    for (r, row) in magnitudes.chunks(columns).enumerate() {
+        for (c, (&magnitude, least)) in row.iter().zip(&mut least).enumerate() {
+            if least.is_none_or(|least| magnitude > least) {
+                *least = insert(&mut best[c], alive, magnitude, r * columns + c);
+            }
         }
     }
+    best.iter().flatten().map(|&(_, place)| place).collect()
+}
+
+/// Keeps `best` sorted, largest first, at most `alive` long; an equal magnitude that came earlier stays. Gives the least, once there are
+/// enough.
+fn insert(best: &mut Vec<(u32, usize)>, alive: usize, magnitude: u32, place: usize) -> Option<u32> {
     let at = best.iter().position(|&(other, _)| other < magnitude).unwrap_or(best.len());
-    best.insert(at, (magnitude, index));
+    best.insert(at, (magnitude, place));
+    best.truncate(alive);
+    best.last().filter(|_| best.len() == alive).map(|&(least, _)| least)
 }
 
 #[cfg(test)]

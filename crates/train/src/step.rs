@@ -5,6 +5,8 @@
 //! and add to the group's own gradient; the groups' gradients are then added in order. So the result depends on
 //! the number of groups, which is part of the recipe, and not on threads.
 
+use std::sync::{Mutex, PoisonError};
+
 use deltaloss_kernels::Isa;
 use deltaloss_lm::Config;
 use rayon::prelude::*;
@@ -12,7 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::adam::{AdamConstants, Moments, adam_step, decay, root_mean_square};
 use crate::layout::{Layout, Places};
-use crate::network::{Network, Room};
+use crate::network::{Network, Sequence};
+use crate::room::Room;
 use crate::schedule::Schedule;
 use crate::sparsify::project;
 use crate::weights::Prepared;
@@ -60,7 +63,6 @@ pub struct StepReport {
 /// A group's buffers.
 #[derive(Debug, Default)]
 struct Group {
-    room: Room,
     gradient: Vec<f32>,
     losses: Vec<f64>,
 }
@@ -78,6 +80,8 @@ pub struct Trainer {
     moments: Moments,
     gradient: Vec<f32>,
     groups: Vec<Group>,
+    /// Rooms that no sequence is in: as many come to be as threads work.
+    rooms: Mutex<Vec<Room>>,
 }
 
 impl Trainer {
@@ -101,7 +105,8 @@ impl Trainer {
         assert_eq!(moments.first.len(), layout.total(), "moments do not fill the layout");
         assert_eq!(moments.second.len(), layout.total(), "moments do not fill the layout");
         let gradient = vec![0.0; layout.total()];
-        Trainer { config, layout, places, isa, step, parameters, moments, gradient, groups: Vec::new() }
+        let (groups, rooms) = (Vec::new(), Mutex::default());
+        Trainer { config, layout, places, isa, step, parameters, moments, gradient, groups, rooms }
     }
 
     /// The model's configuration.
@@ -143,7 +148,7 @@ impl Trainer {
         let scale = 1.0 / targets as f32;
         let count = gradient_groups.clamp(1, sequences.len().max(1));
         self.groups.resize_with(count, Group::default);
-        let prepared = Prepared::new(&self.places, &self.parameters, self.config.top_k.is_some());
+        let prepared = Prepared::new(&self.config, &self.places, &self.parameters);
         let network = Network {
             isa: self.isa,
             config: &self.config,
@@ -151,17 +156,20 @@ impl Trainer {
             parameters: &self.parameters,
             prepared: &prepared,
         };
-        let total = self.layout.total();
+        let (total, rooms) = (self.layout.total(), &self.rooms);
+        let free = || rooms.lock().unwrap_or_else(PoisonError::into_inner);
         self.groups.par_iter_mut().with_max_len(1).enumerate().for_each(|(index, group)| {
             group.gradient.clear();
             group.gradient.resize(total, 0.0);
             group.losses.clear();
+            let mut room = free().pop().unwrap_or_default();
             let own = index * sequences.len() / count..(index + 1) * sequences.len() / count;
             for sequence in &sequences[own] {
                 let (inputs, targets) = (&sequence[..length - 1], &sequence[1..]);
-                let loss = network.sequence(inputs, targets, scale, &mut group.room, &mut group.gradient);
-                group.losses.push(loss);
+                let sequence = Sequence { inputs, targets, scale };
+                group.losses.push(network.sequence(sequence, &mut room, &mut group.gradient));
             }
+            free().push(room);
         });
         let groups = &self.groups;
         self.gradient.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, sum)| {

@@ -1,4 +1,4 @@
-//! RMSNorm and LayerNorm of all lanes at once; see [`crate::rms_norm`] for the sources.
+//! RMSNorm (Zhang and Sennrich 2019, arXiv 1910.07467) and LayerNorm (Ba et al. 2016, arXiv 1607.06450) of all lanes at once.
 
 use super::rows_of;
 use crate::isa::dispatch;
@@ -9,7 +9,7 @@ const CHAINS: usize = 4;
 
 /// `Σ_i (x[i][first + lane] − mean)²`.
 #[inline(always)]
-fn squares<V: Vector>(x: &[f32], mean: V, lanes: usize, first: usize) -> V {
+pub(super) fn squares<V: Vector>(x: &[f32], mean: V, lanes: usize, first: usize) -> V {
     let mut sums = [V::splat(0.0); CHAINS];
     let mut groups = x.chunks_exact(CHAINS * lanes);
     for rows in &mut groups {
@@ -27,7 +27,7 @@ fn squares<V: Vector>(x: &[f32], mean: V, lanes: usize, first: usize) -> V {
 
 /// `Σ_i x[i][first + lane]`.
 #[inline(always)]
-fn total<V: Vector>(x: &[f32], lanes: usize, first: usize) -> V {
+pub(super) fn total<V: Vector>(x: &[f32], lanes: usize, first: usize) -> V {
     let mut sums = [V::splat(0.0); CHAINS];
     let mut groups = x.chunks_exact(CHAINS * lanes);
     for rows in &mut groups {
@@ -43,7 +43,7 @@ fn total<V: Vector>(x: &[f32], lanes: usize, first: usize) -> V {
 
 /// `1 / sqrt(square / width + eps)` lane by lane.
 #[inline(always)]
-fn scale<V: Vector>(square: V, width: usize, eps: f32) -> V {
+pub(super) fn scale<V: Vector>(square: V, width: usize, eps: f32) -> V {
     let mut lanes = [0.0; LANES];
     square.store(&mut lanes);
     V::load(&lanes.map(|square| 1.0 / (square / width as f32 + eps).sqrt()))
@@ -64,7 +64,7 @@ fn lanes_rms_norm_body<V: Vector>(x: &[f32], weight: &[f32], eps: f32, lanes: us
 }
 
 dispatch! {
-    /// [`crate::rms_norm`] of every lane of `x` `[width][lanes]`, within 2e-6 relative to the lane's largest output.
+    /// [RMSNorm](crate::reference::rms_norm) of every lane of `x` `[width][lanes]`, within 2e-6 relative to the lane's largest output.
     pub fn lanes_rms_norm(x: &[f32], weight: &[f32], eps: f32, lanes: usize, out: &mut [f32]) = vector lanes_rms_norm_body
 }
 
@@ -94,7 +94,7 @@ fn lanes_layer_norm_body<V: Vector>(
 }
 
 dispatch! {
-    /// [`crate::layer_norm`] of every lane of `x` `[width][lanes]`, within 4e-6 relative to the lane's largest output where
+    /// [LayerNorm](crate::reference::layer_norm) of every lane of `x` `[width][lanes]`, within 4e-6 relative to the lane's largest output where
     /// the mean is no larger than the deviation.
     pub fn lanes_layer_norm(
         x: &[f32],

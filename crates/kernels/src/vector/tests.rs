@@ -40,27 +40,6 @@ dispatch! {
     fn every_operation(x: &[f32], y: &[f32], out: &mut Vec<[f32; LANES]>) = vector every_operation_body
 }
 
-#[inline(always)]
-fn places_body<V: Vector>(ones: &[u8], first: u32, to: &mut [u32]) -> usize {
-    V::places(ones, first, to)
-}
-
-dispatch! { fn places(ones: &[u8], first: u32, to: &mut [u32]) -> usize = vector places_body }
-
-#[test]
-fn places_are_those_of_the_ones() {
-    for pattern in [0u32, 1, 0x8000, 0xffff, 0xa5c3, 0x0ff0] {
-        let ones: Vec<u8> = (0..16).map(|bit| (pattern >> bit & 1) as u8).collect();
-        let expected: Vec<u32> = (0..16).filter(|bit| pattern >> bit & 1 == 1).map(|bit| 100 + bit).collect();
-        for isa in crate::Isa::available() {
-            let mut to = [7; 17];
-            let count = places(isa, &ones, 100, &mut to);
-            assert_eq!(&to[..count], &expected, "{isa}: {pattern:x}");
-            assert_eq!(to[16], 7);
-        }
-    }
-}
-
 #[test]
 fn every_operation_is_the_same_on_every_instruction_set() {
     let mut x: Vec<f32> = (0..20).map(|i| i as f32 * 0.75 - 5.0).collect();

@@ -134,18 +134,6 @@ impl Vector for Avx512 {
         // SAFETY: as above.
         Avx512(unsafe { _mm512_mask_mov_ps(self.0, first, _mm512_set1_ps(fill)) })
     }
-    #[inline(always)]
-    fn places(ones: &[u8], first: u32, to: &mut [u32]) -> usize {
-        let (ones, to) = (&ones[..LANES], &mut to[..LANES]);
-        // SAFETY: as above; 16 bytes are read, 16 numbers written.
-        unsafe {
-            let ones = _mm_cmpeq_epi8_mask(_mm_loadu_si128(ones.as_ptr().cast()), _mm_set1_epi8(1));
-            let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-            let places = _mm512_add_epi32(lanes, _mm512_set1_epi32(first.cast_signed()));
-            _mm512_storeu_si512(to.as_mut_ptr().cast(), _mm512_maskz_compress_epi32(ones, places));
-            ones.count_ones() as usize
-        }
-    }
 }
 
 /// Two registers.
