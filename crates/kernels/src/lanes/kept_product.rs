@@ -45,6 +45,9 @@ impl Panels {
 /// one end of a loop is guessed wrong for all of them.
 const LISTS: usize = 4;
 
+/// Outputs whose weight gradients are in work together: their lists and sums stay in the second-level cache.
+const OUTPUTS: usize = 192;
+
 /// Room for products of what was kept: lists of entries.
 #[derive(Clone, Debug, Default)]
 pub struct KeptScratch {
@@ -230,10 +233,10 @@ fn outputs<V: Vector, const L: usize>(
     rows: &mut [f32],
     (inputs, width): (usize, usize),
 ) {
-    // The next group's, from beyond the second-level cache.
+    // Those of the group after the next, from beyond the second-level cache.
     for l in 0..L {
         for v in 0..ACROSS {
-            V::prefetch(rows, (LISTS + first + l) * inputs + v * LANES);
+            V::prefetch(rows, (2 * LISTS + first + l) * inputs + v * LANES);
         }
     }
     let sums = add_rows([[V::splat(0.0); ACROSS]; L], scratch, (group, first), x);
@@ -266,18 +269,21 @@ fn lanes_kept_weight_gradient_body<V: Bits>(
         d.len() == rows * lanes && lanes == lanes_of(lanes) && lanes == x.lanes(),
         "lanes_kept_weight_gradient: d has not {rows} rows of x's lanes"
     );
-    for start in (0..lanes).step_by(BLOCK) {
-        let count = BLOCK.min(lanes - start);
-        list_outputs::<V>(&d[start * rows..][..count * rows], count, scratch);
-        for panel in 0..inputs.div_ceil(PANEL) {
-            let (x, column) = (x.panel(panel, start, count), panel * PANEL);
-            let size = (inputs, PANEL.min(inputs - column));
-            for (group, d_weight) in d_weight.chunks_mut(LISTS * inputs).enumerate() {
-                if V::ACROSS >= LISTS {
-                    outputs::<V, LISTS>(scratch, (group, 0), x, &mut d_weight[column..], size);
-                } else {
-                    for list in 0..LISTS {
-                        outputs::<V, 1>(scratch, (group, list), x, &mut d_weight[column..], size);
+    for (chunk, d_weight) in d_weight.chunks_mut(OUTPUTS * inputs).enumerate() {
+        for start in (0..lanes).step_by(BLOCK) {
+            let count = BLOCK.min(lanes - start);
+            let d = &d[start * rows..][..count * rows];
+            list_outputs::<V>(d, count, chunk * OUTPUTS..rows.min((chunk + 1) * OUTPUTS), scratch);
+            for panel in 0..inputs.div_ceil(PANEL) {
+                let (x, column) = (x.panel(panel, start, count), panel * PANEL);
+                let size = (inputs, PANEL.min(inputs - column));
+                for (group, d_weight) in d_weight.chunks_mut(LISTS * inputs).enumerate() {
+                    if V::ACROSS >= LISTS {
+                        outputs::<V, LISTS>(scratch, (group, 0), x, &mut d_weight[column..], size);
+                    } else {
+                        for list in 0..LISTS {
+                            outputs::<V, 1>(scratch, (group, list), x, &mut d_weight[column..], size);
+                        }
                     }
                 }
             }
@@ -285,17 +291,22 @@ fn lanes_kept_weight_gradient_body<V: Bits>(
     }
 }
 
-/// A list for each output of the tokens where d, the tiles of one block, is not zero.
+/// A list for each of some outputs of the tokens where d, the tiles of one block, is not zero.
 #[inline(always)]
-fn list_outputs<V: Bits>(d: &[f32], lanes: usize, scratch: &mut KeptScratch) {
+fn list_outputs<V: Bits>(
+    d: &[f32],
+    lanes: usize,
+    outputs: std::ops::Range<usize>,
+    scratch: &mut KeptScratch,
+) {
     let rows = d.len() / lanes;
-    scratch.prepare(rows, lanes);
-    for group in 0..rows.div_ceil(LISTS) {
+    scratch.prepare(outputs.len(), lanes);
+    for group in 0..outputs.len().div_ceil(LISTS) {
         let mut ends = [0; LISTS];
         for list in 0..LISTS {
-            let output = group * LISTS + list;
-            let mut next = output * scratch.room;
-            for (first, count) in tiles_of(if output < rows { lanes } else { 0 }) {
+            let output = outputs.start + group * LISTS + list;
+            let mut next = (group * LISTS + list) * scratch.room;
+            for (first, count) in tiles_of(if output < outputs.end { lanes } else { 0 }) {
                 let row = &d[first * rows + output * count..][..count];
                 for lane in (0..count).step_by(LANES) {
                     next = scratch.append(V::load(&row[lane..]), first + lane, next);
@@ -326,7 +337,7 @@ mod tests {
         random.normals(count).into_iter().map(|v| if random.uniform() < share { v } else { 0.0 }).collect()
     }
 
-    const SHAPES: [([usize; 3], f32); 8] = [
+    const SHAPES: [([usize; 3], f32); 9] = [
         ([1, 1, 1], 1.0),
         ([3, 5, 7], 0.5),
         ([4, 6, 3], 0.0),
@@ -335,6 +346,7 @@ mod tests {
         ([130, 192, 100], 0.25),
         ([256, 48, 192], 0.1),
         ([129, 700, 30], 0.3),
+        ([70, 30, 401], 0.25),
     ];
 
     #[test]
