@@ -53,8 +53,12 @@ const OUTPUTS: usize = 192;
 pub struct KeptScratch {
     /// Entries that a list has room for.
     room: usize,
-    /// Of each `LISTS` lists, the length.
+    /// Of each list.
     lengths: Vec<u32>,
+    /// Lists by their lengths, so that those of a group have about one.
+    order: Vec<u32>,
+    /// Where lists of each length begin in the order.
+    starts: Vec<u32>,
     /// Of each entry, the row it meets, times `PANEL`.
     offsets: Vec<u32>,
     values: Vec<f32>,
@@ -65,11 +69,17 @@ impl KeptScratch {
     fn prepare(&mut self, lists: usize, entries: usize) {
         self.room = entries + LANES;
         self.lengths.clear();
-        let len = lists.next_multiple_of(LISTS) * self.room;
+        let len = lists * self.room;
         if self.values.len() < len {
             self.offsets.resize(len, 0);
             self.values.resize(len, 0.0);
         }
+    }
+
+    /// Where the next list begins.
+    #[inline(always)]
+    fn begin(&self) -> usize {
+        self.lengths.len() * self.room
     }
 
     /// Appends what is not zero of a vector whose first lane meets row `row`, at entry `next`, and gives the entry after it.
@@ -81,43 +91,58 @@ impl KeptScratch {
         next + bits.count_ones() as usize
     }
 
-    /// Ends the lists of group `group`, whose entries end before `ends`.
+    /// Ends the list whose entries end before `next`.
     #[inline(always)]
-    fn end(&mut self, group: usize, ends: [usize; LISTS]) {
-        let start = group * LISTS * self.room;
-        let mut longest = 0;
-        for list in 0..LISTS {
-            longest = longest.max(ends[list] - start - list * self.room);
-        }
-        for list in 0..LISTS {
-            let end = start + list * self.room + longest;
-            self.values[ends[list]..end].fill(0.0);
-            self.offsets[ends[list]..end].fill(0);
-        }
-        self.lengths.push(longest as u32);
+    fn end(&mut self, next: usize) {
+        self.lengths.push((next - self.begin()) as u32);
     }
 
-    /// Values and offsets of list `list` of group `group`.
+    /// Puts the lists in order, and makes those of a group equally long with entries of zero.
+    fn finish(&mut self) {
+        let KeptScratch { room, lengths, order, starts, offsets, values } = self;
+        starts.clear();
+        starts.resize(*room + 1, 0);
+        lengths.iter().for_each(|&length| starts[length as usize + 1] += 1);
+        for length in 1..starts.len() {
+            starts[length] += starts[length - 1];
+        }
+        order.resize(lengths.len(), 0);
+        for (list, &length) in lengths.iter().enumerate() {
+            order[starts[length as usize] as usize] = list as u32;
+            starts[length as usize] += 1;
+        }
+        for group in order.chunks(LISTS) {
+            let longest = group.last().map_or(0, |&last| lengths[last as usize] as usize);
+            for &list in group {
+                let (start, length) = (list as usize * *room, lengths[list as usize] as usize);
+                values[start + length..start + longest].fill(0.0);
+                offsets[start + length..start + longest].fill(0);
+                lengths[list as usize] = longest as u32;
+            }
+        }
+    }
+
+    /// Values and offsets of a list.
     #[inline(always)]
-    fn list(&self, group: usize, list: usize) -> (&[f32], &[u32]) {
-        let (start, length) = ((group * LISTS + list) * self.room, self.lengths[group] as usize);
+    fn list(&self, list: u32) -> (&[f32], &[u32]) {
+        let (start, length) = (list as usize * self.room, self.lengths[list as usize] as usize);
         (&self.values[start..][..length], &self.offsets[start..][..length])
     }
 }
 
-/// `sums[l] + Σ_i values[i]·rows[offsets[i]..]` for `L` lists of a group from list `first` on.
+/// `sums[l] + Σ_i values[i]·rows[offsets[i]..]` for `L` lists, equally long.
 #[inline(always)]
 fn add_rows<V: Vector, const L: usize>(
     mut sums: [[V; ACROSS]; L],
     scratch: &KeptScratch,
-    (group, first): (usize, usize),
+    group: &[u32],
     rows: &[f32],
 ) -> [[V; ACROSS]; L] {
-    let mut lists = [scratch.list(group, first); L];
+    let mut lists = [scratch.list(group[0]); L];
     for l in 0..L {
-        lists[l] = scratch.list(group, first + l);
+        lists[l] = scratch.list(group[l]);
     }
-    for i in 0..scratch.lengths[group] as usize {
+    for i in 0..lists[0].0.len() {
         for l in 0..L {
             let (value, row): (_, [V; ACROSS]) =
                 (V::splat(lists[l].0[i]), load(rows, lists[l].1[i] as usize));
@@ -133,31 +158,26 @@ fn add_rows<V: Vector, const L: usize>(
 #[inline(always)]
 fn list_tokens<V: Bits>(x: &Turned, panels: std::ops::Range<usize>, scratch: &mut KeptScratch) {
     scratch.prepare(x.lanes(), panels.len() * PANEL);
-    // Lanes are whole groups.
-    for group in 0..x.lanes() / LISTS {
-        let mut ends = [0; LISTS];
-        for list in 0..LISTS {
-            let t = group * LISTS + list;
-            let mut next = t * scratch.room;
-            for panel in panels.clone() {
-                let row = x.panel(panel, t, 1);
-                for v in 0..ACROSS {
-                    let first = (panel - panels.start) * PANEL + v * LANES;
-                    next = scratch.append(V::load(&row[v * LANES..]), first, next);
-                }
+    for t in 0..x.lanes() {
+        let mut next = scratch.begin();
+        for panel in panels.clone() {
+            let row = x.panel(panel, t, 1);
+            for v in 0..ACROSS {
+                let first = (panel - panels.start) * PANEL + v * LANES;
+                next = scratch.append(V::load(&row[v * LANES..]), first, next);
             }
-            ends[list] = next;
         }
-        scratch.end(group, ends);
+        scratch.end(next);
     }
+    scratch.finish();
 }
 
-/// `L` tokens from list `first` of a group on: `out` begins at the group's first token.
+/// `L` tokens, whose lists are `group`.
 #[inline(always)]
 fn tokens<V: Vector, const L: usize>(
     start: Option<[V; ACROSS]>,
     scratch: &KeptScratch,
-    (group, first): (usize, usize),
+    group: &[u32],
     rows: &[f32],
     out: &mut [f32],
 ) {
@@ -165,12 +185,12 @@ fn tokens<V: Vector, const L: usize>(
     for l in 0..L {
         sums[l] = match start {
             Some(start) => start,
-            None => load(out, (first + l) * PANEL),
+            None => load(out, group[l] as usize * PANEL),
         };
     }
-    let sums = add_rows(sums, scratch, (group, first), rows);
+    let sums = add_rows(sums, scratch, group, rows);
     for l in 0..L {
-        store(sums[l], out, (first + l) * PANEL);
+        store(sums[l], out, group[l] as usize * PANEL);
     }
 }
 
@@ -204,13 +224,12 @@ fn lanes_kept_product_body<V: Bits>(
             }
             let first: Option<[V; ACROSS]> = if start == 0 { Some(load(&first, 0)) } else { None };
             let out = out.panel_mut(index, 0, lanes);
-            for (group, out) in out.chunks_exact_mut(LISTS * PANEL).enumerate() {
+            let groups = scratch.order.chunks_exact(if V::ACROSS >= LISTS { LISTS } else { 1 });
+            for group in groups {
                 if V::ACROSS >= LISTS {
-                    tokens::<V, LISTS>(first, scratch, (group, 0), panel, out);
+                    tokens::<V, LISTS>(first, scratch, group, panel, out);
                 } else {
-                    for list in 0..LISTS {
-                        tokens::<V, 1>(first, scratch, (group, list), panel, out);
-                    }
+                    tokens::<V, 1>(first, scratch, group, panel, out);
                 }
             }
         }
@@ -224,31 +243,22 @@ dispatch! {
         = vector lanes_kept_product_body
 }
 
-/// `L` outputs from list `first` of a group on: `rows` begins at the first column of the group's first.
+/// `L` outputs, whose lists are `group`; `rows` begins at the first column of list 0's.
 #[inline(always)]
 fn outputs<V: Vector, const L: usize>(
     scratch: &KeptScratch,
-    (group, first): (usize, usize),
+    group: &[u32],
     x: &[f32],
     rows: &mut [f32],
     (inputs, width): (usize, usize),
 ) {
-    // Those of the group after the next, from beyond the second-level cache.
+    let sums = add_rows([[V::splat(0.0); ACROSS]; L], scratch, group, x);
     for l in 0..L {
-        for v in 0..ACROSS {
-            V::prefetch(rows, (2 * LISTS + first + l) * inputs + v * LANES);
-        }
-    }
-    let sums = add_rows([[V::splat(0.0); ACROSS]; L], scratch, (group, first), x);
-    if width == PANEL && rows.len() >= (first + L - 1) * inputs + PANEL {
-        for l in 0..L {
-            add_to_row(sums[l], &mut rows[(first + l) * inputs..][..PANEL]);
-        }
-        return;
-    }
-    for l in 0..L {
-        if let Some(row) = rows.get_mut((first + l) * inputs..) {
-            let width = row.len().min(width);
+        let row = &mut rows[group[l] as usize * inputs..];
+        if width == PANEL {
+            // A length that is known.
+            add_to_row(sums[l], &mut row[..PANEL]);
+        } else {
             add_to_row(sums[l], &mut row[..width]);
         }
     }
@@ -277,14 +287,17 @@ fn lanes_kept_weight_gradient_body<V: Bits>(
             for panel in 0..inputs.div_ceil(PANEL) {
                 let (x, column) = (x.panel(panel, start, count), panel * PANEL);
                 let size = (inputs, PANEL.min(inputs - column));
-                for (group, d_weight) in d_weight.chunks_mut(LISTS * inputs).enumerate() {
+                let d_weight = &mut d_weight[column..];
+                let mut groups = scratch.order.chunks_exact(if V::ACROSS >= LISTS { LISTS } else { 1 });
+                for group in &mut groups {
                     if V::ACROSS >= LISTS {
-                        outputs::<V, LISTS>(scratch, (group, 0), x, &mut d_weight[column..], size);
+                        outputs::<V, LISTS>(scratch, group, x, d_weight, size);
                     } else {
-                        for list in 0..LISTS {
-                            outputs::<V, 1>(scratch, (group, list), x, &mut d_weight[column..], size);
-                        }
+                        outputs::<V, 1>(scratch, group, x, d_weight, size);
                     }
+                }
+                for list in groups.remainder().chunks(1) {
+                    outputs::<V, 1>(scratch, list, x, d_weight, size);
                 }
             }
         }
@@ -301,21 +314,17 @@ fn list_outputs<V: Bits>(
 ) {
     let rows = d.len() / lanes;
     scratch.prepare(outputs.len(), lanes);
-    for group in 0..outputs.len().div_ceil(LISTS) {
-        let mut ends = [0; LISTS];
-        for list in 0..LISTS {
-            let output = outputs.start + group * LISTS + list;
-            let mut next = (group * LISTS + list) * scratch.room;
-            for (first, count) in tiles_of(if output < outputs.end { lanes } else { 0 }) {
-                let row = &d[first * rows + output * count..][..count];
-                for lane in (0..count).step_by(LANES) {
-                    next = scratch.append(V::load(&row[lane..]), first + lane, next);
-                }
+    for output in outputs {
+        let mut next = scratch.begin();
+        for (first, count) in tiles_of(lanes) {
+            let row = &d[first * rows + output * count..][..count];
+            for lane in (0..count).step_by(LANES) {
+                next = scratch.append(V::load(&row[lane..]), first + lane, next);
             }
-            ends[list] = next;
         }
-        scratch.end(group, ends);
+        scratch.end(next);
     }
+    scratch.finish();
 }
 
 dispatch! {
