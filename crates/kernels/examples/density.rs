@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use deltaloss_kernels::{Csr, Isa, Packed, TILE, lanes_dense_product, lanes_sparse_product};
+use deltaloss_kernels::{Aligned, Csr, Isa, Packed, TILE, lanes_dense_product, lanes_sparse_product};
 
 const RUNS: usize = 41;
 
@@ -27,14 +27,15 @@ fn main() {
     println!("instruction set {isa}, {TILE} tokens, ns a token");
     println!("{:>12}  {:>8}  {:>8}  {:>8}", "K x N", "density", "sparse", "dense");
     for (k, n) in [(192, 576), (192, 768), (768, 192), (1024, 3072), (1024, 4096), (4096, 1024)] {
-        let x: Vec<f32> = (0..TILE * k).map(|i| (i as f32 * 0.618).fract() - 0.5).collect();
+        let mut x = Aligned::zeros(TILE * k);
+        x.iter_mut().enumerate().for_each(|(i, x)| *x = (i as f32 * 0.618).fract() - 0.5);
+        let mut out = Aligned::zeros(TILE * n);
         for percent in [1, 5, 10, 15, 20, 25, 30, 40, 50] {
             let keep =
                 |i: usize| (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32 < (percent << 32) / 100;
             let weight: Vec<f32> = (0..n * k).map(|i| if keep(i) { 0.1 } else { 0.0 }).collect();
             let csr = Csr::from_dense(&weight, n, k);
             let packed = Packed::new(&weight, n, k);
-            let mut out = vec![0.0; TILE * n];
             let sparse = median_ns(|| lanes_sparse_product(isa, &x, &csr, None, TILE, &mut out));
             let dense = median_ns(|| lanes_dense_product(isa, &x, &packed, None, TILE, &mut out));
             println!("{:>12}  {percent:>6} %  {sparse:>8.0}  {dense:>8.0}", format!("{k} x {n}"));
