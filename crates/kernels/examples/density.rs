@@ -1,5 +1,6 @@
 //! Where a sparse product overtakes the dense one: nanoseconds a token, median of many runs, by share of nonzero
-//! weights. `cargo run --release -p deltaloss-kernels --example density`
+//! weights. `cargo run --release -p deltaloss-kernels --example density`; `ISA=avx2` in front
+//! takes another instruction set than the best.
 
 #![allow(clippy::print_stdout, reason = "a program")]
 
@@ -23,7 +24,9 @@ fn median_ns(mut run: impl FnMut()) -> f64 {
 }
 
 fn main() {
-    let isa = Isa::best();
+    let isa = std::env::var("ISA")
+        .map_or(Ok(Isa::best()), |name| name.parse())
+        .expect("ISA names an instruction set");
     println!("instruction set {isa}, {TILE} tokens, ns a token");
     println!("{:>12}  {:>8}  {:>8}  {:>8}", "K x N", "density", "sparse", "dense");
     for (k, n) in [(192, 576), (192, 768), (768, 192), (1024, 3072), (1024, 4096), (4096, 1024)] {

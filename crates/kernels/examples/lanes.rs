@@ -1,6 +1,6 @@
 //! What each operation of a model costs: nanoseconds a token on one thread, least and median of many runs.
 //! `cargo run --release -p deltaloss-kernels --example lanes [WORD …]` measures those whose
-//! names hold the words.
+//! names hold the words; `ISA=avx2` in front takes another instruction set than the best.
 
 #![allow(clippy::print_stdout, reason = "a program")]
 
@@ -46,7 +46,9 @@ fn numbers(count: usize) -> Aligned {
 }
 
 fn main() {
-    let isa = Isa::best();
+    let isa = std::env::var("ISA")
+        .map_or(Ok(Isa::best()), |name| name.parse())
+        .expect("ISA names an instruction set");
     println!("{isa}");
     for (k, n) in [(256, 1024), (512, 1536), (1024, 4096)] {
         let (x, weight, mut out) = (numbers(k * TILE), numbers(k * n), numbers(n * TILE));

@@ -62,6 +62,19 @@ impl<const FMA: bool> Portable<FMA> {
     }
 }
 
+/// The largest integer that is not above a number; NaN for NaN. What has no instruction for that (`FMA` false) would call a function for each lane.
+#[inline(always)]
+fn floor<const FMA: bool>(x: f32) -> f32 {
+    if FMA {
+        return x.floor();
+    }
+    // 2²³ with the number's sign: added to less than itself, it leaves no room for a fraction.
+    let round = 8_388_608f32.copysign(x);
+    let nearest = x + round - round;
+    let below = if nearest > x { nearest - 1.0 } else { nearest };
+    if x.abs() < 8_388_608.0 { below } else { x }
+}
+
 impl<const FMA: bool> Vector for Portable<FMA> {
     const ACROSS: usize = 1;
     #[inline(always)]
@@ -118,13 +131,13 @@ impl<const FMA: bool> Vector for Portable<FMA> {
     }
     #[inline(always)]
     fn fraction(self) -> Self {
-        Portable(self.0.map(|x| x - x.floor()))
+        Portable(self.0.map(|x| x - floor::<FMA>(x)))
     }
     #[inline(always)]
     fn times_power_of_floor(self, of: Self) -> Self {
         // Added to 1.5·2²³ an integer stands in the lowest bits.
         self.with(of, |a, of| {
-            f32::from_bits(a.to_bits().wrapping_add((of.floor() + 12_582_912.0).to_bits() << 23))
+            f32::from_bits(a.to_bits().wrapping_add((floor::<FMA>(of) + 12_582_912.0).to_bits() << 23))
         })
     }
     #[inline(always)]

@@ -14,12 +14,13 @@ use crate::exp::exp2_lanes;
 use crate::isa::dispatch;
 use crate::vector::{LANES, Vector};
 
-/// Vectors of a block of queries.
+/// Vectors of a block of queries, where the instruction set has the registers; else one.
 const ACROSS: usize = 2;
-/// Keys scored together: with two vectors across, sixteen sums hide the latency of a multiply-add, and what a feature costs besides.
-const KEYS: usize = 8;
-/// Features of the values summed together, likewise.
-const FEATURES: usize = 8;
+/// Keys scored together, and features of the values summed together: with two vectors across, sixteen sums hide the latency of a
+/// multiply-add, and what a feature costs besides.
+const GROUP: usize = 8;
+/// The same where registers are few.
+const FEW: usize = 4;
 /// Up to here the bound on a query's scores, as an exponent of 2, is what is subtracted. Scores then lie between 0 and −2 · this, so
 /// that no weight underflows, and are rounded as numbers of that size: by 2⁻¹⁹ at most.
 const BOUND: f32 = 32.0;
@@ -163,20 +164,20 @@ fn gather_queries<V: Vector, const A: usize>(
     bounds
 }
 
-/// `start` + the scores of `KEYS` keys from lane `key` of a tile on, for all queries of a block.
+/// `start` + the scores of `G` keys from lane `key` of a tile on, for all queries of a block.
 #[inline(always)]
-fn scores<V: Vector, const A: usize>(
+fn scores<V: Vector, const A: usize, const G: usize>(
     start: [V; A],
     scratch: &AttentionScratch,
     keys: &[f32],
     lanes: usize,
     key: usize,
-) -> [[V; A]; KEYS] {
-    let mut sums = [start; KEYS];
+) -> [[V; A]; G] {
+    let mut sums = [start; G];
     for (queries, &feature) in scratch.queries.chunks_exact(A * LANES).zip(&scratch.live) {
         let queries: [V; A] = load(queries, 0);
-        let keys = &keys[feature * lanes + key..][..KEYS];
-        for j in 0..KEYS {
+        let keys = &keys[feature * lanes + key..][..G];
+        for j in 0..G {
             let entry = V::splat(keys[j]);
             for v in 0..A {
                 sums[j][v] = entry.multiply_add(queries[v], sums[j][v]);
@@ -213,7 +214,7 @@ fn seen<const A: usize>(tile: usize, first: usize, key_tile: usize) -> Seen {
 
 /// The largest score of each query.
 #[inline(always)]
-fn largest<V: Vector, const A: usize>(
+fn largest<V: Vector, const A: usize, const G: usize>(
     head: Head<'_>,
     tile: usize,
     first: usize,
@@ -223,8 +224,8 @@ fn largest<V: Vector, const A: usize>(
     for key_tile in 0..=tile {
         let seen = seen::<A>(tile, first, key_tile);
         let (keys, lanes, _) = head.part(1, key_tile);
-        for key in (0..seen.end).step_by(KEYS) {
-            let scores = scores([V::splat(0.0); A], scratch, keys, lanes, key);
+        for key in (0..seen.end).step_by(G) {
+            let scores: [_; G] = scores([V::splat(0.0); A], scratch, keys, lanes, key);
             for (j, scores) in scores.into_iter().enumerate() {
                 for v in 0..A {
                     let seen = scores[v].fill_first(seen.before(key + j, v), f32::NEG_INFINITY);
@@ -239,7 +240,7 @@ fn largest<V: Vector, const A: usize>(
 /// Fills the weights `[keys][queries]` of one tile of keys, 2 to the power of the scores from `start` on (no less than
 /// [`LOWEST`] where `CLAMP`), zero where the key is later than the query, and gives each query's sum of them and `total`.
 #[inline(always)]
-fn weigh<V: Vector, const A: usize, const CLAMP: bool>(
+fn weigh<V: Vector, const A: usize, const G: usize, const CLAMP: bool>(
     head: Head<'_>,
     seen: Seen,
     start: [V; A],
@@ -248,15 +249,15 @@ fn weigh<V: Vector, const A: usize, const CLAMP: bool>(
 ) -> [V; A] {
     let (keys, lanes, _) = head.part(1, seen.tile);
     let mut weights = std::mem::take(&mut scratch.weights);
-    for (key, weights) in (0..seen.end).step_by(KEYS).zip(weights.chunks_exact_mut(KEYS * A * LANES)) {
-        let mut scores = scores(start, scratch, keys, lanes, key);
+    for (key, weights) in (0..seen.end).step_by(G).zip(weights.chunks_exact_mut(G * A * LANES)) {
+        let mut scores: [_; G] = scores(start, scratch, keys, lanes, key);
         for score in scores.as_flattened_mut() {
             if CLAMP {
                 *score = score.larger(V::splat(LOWEST));
             }
             *score = exp2_lanes(*score);
         }
-        if key + KEYS > seen.late {
+        if key + G > seen.late {
             for (j, scores) in scores.iter_mut().enumerate() {
                 for (v, score) in scores.iter_mut().enumerate() {
                     *score = score.fill_first(seen.before(key + j, v), 0.0);
@@ -276,22 +277,26 @@ fn weigh<V: Vector, const A: usize, const CLAMP: bool>(
 
 /// `sums[feature][query] += Σ_key value · weight` over the keys of one tile.
 #[inline(always)]
-fn mix<V: Vector, const A: usize>(head: Head<'_>, seen: Seen, scratch: &mut AttentionScratch) {
+fn mix<V: Vector, const A: usize, const G: usize>(
+    head: Head<'_>,
+    seen: Seen,
+    scratch: &mut AttentionScratch,
+) {
     let (values, lanes, tokens) = head.part(2, seen.tile);
     let keys = seen.end.min(tokens);
     let weights = &scratch.weights[..keys * A * LANES];
-    for start in (0..head.d).step_by(FEATURES) {
+    for start in (0..head.d).step_by(G) {
         // Past the last feature the last is summed again, and not written.
-        let mut rows = [&values[..0]; FEATURES];
-        let mut sums = [[V::splat(0.0); A]; FEATURES];
-        for i in 0..FEATURES {
+        let mut rows = [&values[..0]; G];
+        let mut sums = [[V::splat(0.0); A]; G];
+        for i in 0..G {
             let feature = (start + i).min(head.d - 1);
             rows[i] = &values[feature * lanes..][..keys];
             sums[i] = load(&scratch.sums, feature * A * LANES);
         }
         for key in 0..keys {
             let weights: [V; A] = load(&weights[key * A * LANES..], 0);
-            for i in 0..FEATURES {
+            for i in 0..G {
                 let value = V::splat(rows[i][key]);
                 for v in 0..A {
                     sums[i][v] = value.multiply_add(weights[v], sums[i][v]);
@@ -361,7 +366,7 @@ fn is_small(bound: f32) -> bool {
 
 /// One block of queries, from lane `first` of `tile` on.
 #[inline(always)]
-fn block<V: Vector, const A: usize>(
+fn block<V: Vector, const A: usize, const G: usize>(
     head: Head<'_>,
     tile: usize,
     first: usize,
@@ -381,7 +386,7 @@ fn block<V: Vector, const A: usize>(
         clamp |= !is_small(*bound);
     }
     if clamp {
-        let largest = largest::<V, A>(head, tile, first, scratch);
+        let largest = largest::<V, A, G>(head, tile, first, scratch);
         for (bounds, largest) in bounds.iter_mut().zip(largest) {
             let mut scores = [0.0; LANES];
             largest.store(&mut scores);
@@ -404,11 +409,11 @@ fn block<V: Vector, const A: usize>(
     for key_tile in 0..=tile {
         let seen = seen::<A>(tile, first, key_tile);
         total = if clamp {
-            weigh::<V, A, true>(head, seen, start, total, scratch)
+            weigh::<V, A, G, true>(head, seen, start, total, scratch)
         } else {
-            weigh::<V, A, false>(head, seen, start, total, scratch)
+            weigh::<V, A, G, false>(head, seen, start, total, scratch)
         };
-        mix::<V, A>(head, seen, scratch);
+        mix::<V, A, G>(head, seen, scratch);
     }
     write_means(&scratch.sums[..head.d * A * LANES], total, head.d, first, out);
 }
@@ -444,11 +449,13 @@ fn lanes_attention_body<V: Vector>(
         for tile in 0..tiles.count() {
             let lanes = lanes_of(TILE.min(tokens - tile * TILE));
             let out = &mut out[tile * TILE * width + h * d * lanes..][..d * lanes];
-            for first in (0..lanes).step_by(ACROSS * LANES) {
-                if first + ACROSS * LANES <= lanes {
-                    block::<V, ACROSS>(head, tile, first, scratch, out);
+            for first in (0..lanes).step_by(V::ACROSS.min(ACROSS) * LANES) {
+                if V::ACROSS < ACROSS {
+                    block::<V, 1, FEW>(head, tile, first, scratch, out);
+                } else if first + ACROSS * LANES > lanes {
+                    block::<V, 1, GROUP>(head, tile, first, scratch, out);
                 } else {
-                    block::<V, 1>(head, tile, first, scratch, out);
+                    block::<V, ACROSS, GROUP>(head, tile, first, scratch, out);
                 }
             }
         }

@@ -63,9 +63,20 @@ mod x86 {
     use super::{Bits, LANES, PANEL};
     use crate::vector::{Avx2, Avx512};
 
-    impl Bits for Avx2 {}
-
     // SAFETY, for every block below: as in `vector.rs`; stores are of 16 numbers of a slice that was just cut to 16.
+    impl Bits for Avx2 {
+        #[inline(always)]
+        fn nonzero(self) -> u16 {
+            let [low, high] = self.registers();
+            // SAFETY: as above.
+            unsafe {
+                let low = _mm256_cmp_ps::<_CMP_NEQ_UQ>(low, _mm256_setzero_ps());
+                let high = _mm256_cmp_ps::<_CMP_NEQ_UQ>(high, _mm256_setzero_ps());
+                (_mm256_movemask_ps(low) | _mm256_movemask_ps(high) << 8) as u16
+            }
+        }
+    }
+
     impl Bits for Avx512 {
         #[inline(always)]
         fn nonzero(self) -> u16 {

@@ -15,6 +15,7 @@ pub(super) type Bounds = [u16; LANES];
 /// Operations on keys.
 pub(super) trait Keys: Vector {
     /// Writes the upper 16 bits of the magnitudes of two rows.
+    #[inline(always)]
     fn store_pair(first: Self, second: Self, to: &mut [u16]) {
         let mut lanes = [[0.0f32; LANES]; 2];
         first.store(&mut lanes[0]);
@@ -26,6 +27,7 @@ pub(super) trait Keys: Vector {
     }
 
     /// How many keys of each lane, in at most `COUNTED` pairs, are at least its bound, for two bounds (from 1 to 2¹⁵ − 1).
+    #[inline(always)]
     fn count(keys: &[u16], bounds: &[Bounds; 2]) -> [[u32; LANES]; 2] {
         let mut counts = [[0u32; LANES]; 2];
         for pair in keys.chunks_exact(PAIR) {
@@ -41,6 +43,7 @@ pub(super) trait Keys: Vector {
 
     /// Writes the numbers of the pairs that hold keys of some lane from its `low` on, fewer than its `range` above it; and
     /// which: bit 2·lane + row. Gives how many; `to` has room for one more than all.
+    #[inline(always)]
     fn pairs_within(keys: &[u16], low: &Bounds, range: &Bounds, to: &mut [(u32, u32)]) -> usize {
         let mut count = 0;
         for (index, pair) in keys.chunks_exact(PAIR).enumerate() {
@@ -182,6 +185,21 @@ mod x86 {
     }
 
     impl Keys for Avx2 {
+        #[inline(always)]
+        fn store_pair(first: Self, second: Self, to: &mut [u16]) {
+            let to = &mut to[..PAIR];
+            let (first, second) = (first.registers(), second.registers());
+            for half in 0..2 {
+                // SAFETY: as above.
+                unsafe {
+                    let low = _mm256_srli_epi32::<16>(_mm256_castps_si256(first[half]));
+                    let both = _mm256_blend_epi16::<0xaa>(low, _mm256_castps_si256(second[half]));
+                    let keys = _mm256_and_si256(both, _mm256_set1_epi16(0x7fff));
+                    _mm256_storeu_si256(to[LANES * half..].as_mut_ptr().cast(), keys);
+                }
+            }
+        }
+
         #[inline(always)]
         fn count(keys: &[u16], bounds: &[Bounds; 2]) -> [[u32; LANES]; 2] {
             assert!(keys.len() <= COUNTED * PAIR);

@@ -7,6 +7,7 @@ use crate::vector::{LANES, Portable, Vector};
 /// Turning a square of 16 x 16.
 pub(super) trait Turn: Vector {
     /// The transpose of sixteen rows.
+    #[inline(always)]
     fn turn(rows: [Self; LANES]) -> [Self; LANES] {
         let mut lanes = [[0.0; LANES]; LANES];
         for (lanes, row) in lanes.iter_mut().zip(rows) {
@@ -33,7 +34,46 @@ mod x86 {
     use super::{LANES, Turn};
     use crate::vector::{Avx2, Avx512};
 
-    impl Turn for Avx2 {}
+    impl Turn for Avx2 {
+        #[inline(always)]
+        fn turn(rows: [Self; LANES]) -> [Self; LANES] {
+            let mut out = rows;
+            // Squares of 8 x 8: rows from `top` on, their register `side`.
+            for top in 0..2 {
+                for side in 0..2 {
+                    // SAFETY: as in `vector.rs`. As below, with halves in place of quarters.
+                    unsafe {
+                        let (mut a, mut b) = ([_mm256_setzero_ps(); 8], [_mm256_setzero_ps(); 8]);
+                        for i in 0..4 {
+                            let x = rows[8 * top + 2 * i].registers()[side];
+                            let y = rows[8 * top + 2 * i + 1].registers()[side];
+                            b[2 * i] = _mm256_unpacklo_ps(x, y);
+                            b[2 * i + 1] = _mm256_unpackhi_ps(x, y);
+                        }
+                        for i in 0..2 {
+                            for half in 0..2 {
+                                let (x, y) = (b[4 * i + half], b[4 * i + half + 2]);
+                                a[4 * i + 2 * half] = _mm256_shuffle_ps::<0x44>(x, y);
+                                a[4 * i + 2 * half + 1] = _mm256_shuffle_ps::<0xee>(x, y);
+                            }
+                        }
+                        for i in 0..4 {
+                            let columns = [
+                                _mm256_permute2f128_ps::<0x20>(a[i], a[4 + i]),
+                                _mm256_permute2f128_ps::<0x31>(a[i], a[4 + i]),
+                            ];
+                            for (place, column) in [i, i + 4].into_iter().zip(columns) {
+                                let mut registers = out[8 * side + place].registers();
+                                registers[top] = column;
+                                out[8 * side + place] = Avx2::of(registers);
+                            }
+                        }
+                    }
+                }
+            }
+            out
+        }
+    }
 
     impl Turn for Avx512 {
         #[inline(always)]
@@ -55,7 +95,7 @@ mod x86 {
                     }
                 }
                 for i in 0..4 {
-                    let [p, q, r, s] = [0, 4, 8, 12].map(|group| a[group + i]);
+                    let [p, q, r, s] = [a[i], a[4 + i], a[8 + i], a[12 + i]];
                     let low = _mm512_shuffle_f32x4::<0x88>(p.register(), q.register());
                     let high = _mm512_shuffle_f32x4::<0xdd>(p.register(), q.register());
                     let low_2 = _mm512_shuffle_f32x4::<0x88>(r.register(), s.register());

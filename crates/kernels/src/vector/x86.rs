@@ -136,9 +136,36 @@ impl Vector for Avx512 {
     }
 }
 
+/// An expression for either register: a closure would be compiled by itself, without the instruction set, and called.
+macro_rules! both {
+    ($i:ident => $each:expr) => {
+        [
+            {
+                let $i = 0;
+                $each
+            },
+            {
+                let $i = 1;
+                $each
+            },
+        ]
+    };
+}
+
 /// Two registers.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2([__m256; 2]);
+
+impl Avx2 {
+    #[inline(always)]
+    pub(crate) fn of(registers: [__m256; 2]) -> Self {
+        Avx2(registers)
+    }
+    #[inline(always)]
+    pub(crate) fn registers(self) -> [__m256; 2] {
+        self.0
+    }
+}
 
 // SAFETY, for every block below: `Avx2` is only used in code that runs after AVX2 and FMA were found (see the
 // module), loads and stores are of 16 numbers of a slice that was just cut to 16.
@@ -172,33 +199,33 @@ impl Vector for Avx2 {
     #[inline(always)]
     fn multiply_add(self, by: Self, plus: Self) -> Self {
         // SAFETY: as above.
-        Avx2([0, 1].map(|i| unsafe { _mm256_fmadd_ps(self.0[i], by.0[i], plus.0[i]) }))
+        Avx2(both!(i => unsafe { _mm256_fmadd_ps(self.0[i], by.0[i], plus.0[i]) }))
     }
     #[inline(always)]
     fn add(self, other: Self) -> Self {
         // SAFETY: as above.
-        Avx2([0, 1].map(|i| unsafe { _mm256_add_ps(self.0[i], other.0[i]) }))
+        Avx2(both!(i => unsafe { _mm256_add_ps(self.0[i], other.0[i]) }))
     }
     #[inline(always)]
     fn subtract(self, other: Self) -> Self {
         // SAFETY: as above.
-        Avx2([0, 1].map(|i| unsafe { _mm256_sub_ps(self.0[i], other.0[i]) }))
+        Avx2(both!(i => unsafe { _mm256_sub_ps(self.0[i], other.0[i]) }))
     }
     #[inline(always)]
     fn multiply(self, by: Self) -> Self {
         // SAFETY: as above.
-        Avx2([0, 1].map(|i| unsafe { _mm256_mul_ps(self.0[i], by.0[i]) }))
+        Avx2(both!(i => unsafe { _mm256_mul_ps(self.0[i], by.0[i]) }))
     }
     #[inline(always)]
     fn larger(self, other: Self) -> Self {
         // As for AVX-512.
         // SAFETY: as above.
-        Avx2([0, 1].map(|i| unsafe { _mm256_max_ps(other.0[i], self.0[i]) }))
+        Avx2(both!(i => unsafe { _mm256_max_ps(other.0[i], self.0[i]) }))
     }
     #[inline(always)]
     fn zero_below(self, of: Self, bound: f32) -> Self {
         // SAFETY: as above.
-        Avx2([0, 1].map(|i| unsafe {
+        Avx2(both!(i => unsafe {
             let keep = _mm256_cmp_ps::<_CMP_NLT_UQ>(of.0[i], _mm256_set1_ps(bound));
             _mm256_and_ps(keep, self.0[i])
         }))
@@ -206,12 +233,12 @@ impl Vector for Avx2 {
     #[inline(always)]
     fn reciprocal(self) -> Self {
         // SAFETY: as above.
-        Avx2([0, 1].map(|i| unsafe { _mm256_div_ps(_mm256_set1_ps(1.0), self.0[i]) }))
+        Avx2(both!(i => unsafe { _mm256_div_ps(_mm256_set1_ps(1.0), self.0[i]) }))
     }
     #[inline(always)]
     fn where_negative(self, of: Self, other: Self) -> Self {
         // SAFETY: as above.
-        Avx2([0, 1].map(|i| unsafe {
+        Avx2(both!(i => unsafe {
             let negative = _mm256_cmp_ps::<_CMP_LT_OQ>(of.0[i], _mm256_setzero_ps());
             _mm256_blendv_ps(other.0[i], self.0[i], negative)
         }))
@@ -219,7 +246,7 @@ impl Vector for Avx2 {
     #[inline(always)]
     fn power_of_two(self) -> Self {
         // SAFETY: as above.
-        Avx2([0, 1].map(|i| unsafe {
+        Avx2(both!(i => unsafe {
             let exponent = _mm256_add_epi32(_mm256_castps_si256(self.0[i]), _mm256_set1_epi32(127));
             _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))
         }))
@@ -227,12 +254,12 @@ impl Vector for Avx2 {
     #[inline(always)]
     fn fraction(self) -> Self {
         // SAFETY: as above.
-        Avx2([0, 1].map(|i| unsafe { _mm256_sub_ps(self.0[i], _mm256_floor_ps(self.0[i])) }))
+        Avx2(both!(i => unsafe { _mm256_sub_ps(self.0[i], _mm256_floor_ps(self.0[i])) }))
     }
     #[inline(always)]
     fn times_power_of_floor(self, of: Self) -> Self {
         // SAFETY: as above.
-        Avx2([0, 1].map(|i| unsafe {
+        Avx2(both!(i => unsafe {
             let exponent = _mm256_slli_epi32::<23>(_mm256_cvtps_epi32(_mm256_floor_ps(of.0[i])));
             _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(self.0[i]), exponent))
         }))
@@ -240,12 +267,12 @@ impl Vector for Avx2 {
     #[inline(always)]
     fn magnitude(self) -> Self {
         // SAFETY: as above.
-        Avx2([0, 1].map(|i| unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), self.0[i]) }))
+        Avx2(both!(i => unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), self.0[i]) }))
     }
     #[inline(always)]
     fn keep_reaching(self, bound: Self) -> Self {
         // SAFETY: as above.
-        Avx2([0, 1].map(|i| unsafe {
+        Avx2(both!(i => unsafe {
             let bits = _mm256_castps_si256(_mm256_andnot_ps(_mm256_set1_ps(-0.0), self.0[i]));
             let below = _mm256_cmpgt_epi32(_mm256_castps_si256(bound.0[i]), bits);
             _mm256_andnot_ps(_mm256_castsi256_ps(below), self.0[i])
@@ -253,9 +280,11 @@ impl Vector for Avx2 {
     }
     #[inline(always)]
     fn fill_first(self, count: usize, fill: f32) -> Self {
-        let mut lanes = [0.0; LANES];
-        self.store(&mut lanes);
-        lanes[..count.min(LANES)].fill(fill);
-        Self::load(&lanes)
+        // SAFETY: as above.
+        Avx2(both!(i => unsafe {
+            let lanes = _mm256_add_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(8 * i));
+            let first = _mm256_cmpgt_epi32(_mm256_set1_epi32(count.min(LANES) as i32), lanes);
+            _mm256_blendv_ps(self.0[i as usize], _mm256_set1_ps(fill), _mm256_castsi256_ps(first))
+        }))
     }
 }
