@@ -4,38 +4,29 @@
 
 #![allow(clippy::print_stdout, reason = "a program")]
 
-use std::time::Instant;
+use deltaloss_kernels::{Aligned, Csr, Packed, TILE, lanes_dense_product, lanes_sparse_product};
 
-use deltaloss_kernels::{Aligned, Csr, Isa, Packed, TILE, lanes_dense_product, lanes_sparse_product};
+mod timing;
 
 const RUNS: usize = 41;
 
-fn median_ns(mut run: impl FnMut()) -> f64 {
-    run();
-    let mut times: Vec<f64> = (0..RUNS)
-        .map(|_| {
-            let start = Instant::now();
-            run();
-            start.elapsed().as_secs_f64() * 1e9 / TILE as f64
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    times[RUNS / 2]
+fn median_ns(run: impl FnMut()) -> f64 {
+    timing::least_and_median(RUNS, TILE, run).1
 }
 
 fn main() {
-    let isa = std::env::var("ISA")
-        .map_or(Ok(Isa::best()), |name| name.parse())
-        .expect("ISA names an instruction set");
+    let isa = timing::isa();
     println!("instruction set {isa}, {TILE} tokens, ns a token");
     println!("{:>12}  {:>8}  {:>8}  {:>8}", "K x N", "density", "sparse", "dense");
     for (k, n) in [(192, 576), (192, 768), (768, 192), (1024, 3072), (1024, 4096), (4096, 1024)] {
         let mut x = Aligned::zeros(TILE * k);
         x.iter_mut().enumerate().for_each(|(i, x)| *x = (i as f32 * 0.618).fract() - 0.5);
         let mut out = Aligned::zeros(TILE * n);
-        for percent in [1, 5, 10, 15, 20, 25, 30, 40, 50] {
-            let keep =
-                |i: usize| (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32 < (percent << 32) / 100;
+        for percent in [0.1, 1.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 100.0] {
+            let keep = |i: usize| {
+                let random = (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+                (random as f64) < percent / 100.0 * 2f64.powi(32)
+            };
             let weight: Vec<f32> = (0..n * k).map(|i| if keep(i) { 0.1 } else { 0.0 }).collect();
             let csr = Csr::from_dense(&weight, n, k);
             let packed = Packed::new(&weight, n, k);

@@ -5,31 +5,19 @@
 #![allow(clippy::print_stdout, reason = "a program")]
 
 use std::hint::black_box;
-use std::time::Instant;
 
 use deltaloss_kernels::*;
 
+mod timing;
+
 const RUNS: usize = 201;
 
-fn measure(name: &str, work: f64, mut run: impl FnMut()) {
+fn measure(name: &str, work: f64, run: impl FnMut()) {
     if !std::env::args().skip(1).all(|wanted| name.contains(&wanted)) {
         return;
     }
-    run();
-    let mut times: Vec<f64> = (0..RUNS)
-        .map(|_| {
-            let start = Instant::now();
-            run();
-            start.elapsed().as_secs_f64() * 1e9 / TILE as f64
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    println!(
-        "{name:40} {:9.1} {:9.1} ns a token, {:7.2} units/ns",
-        times[0],
-        times[RUNS / 2],
-        work / times[0]
-    );
+    let (least, median) = timing::least_and_median(RUNS, TILE, run);
+    println!("{name:40} {least:9.1} {median:9.1} ns a token, {:7.2} units/ns", work / least);
 }
 
 fn numbers(count: usize) -> Aligned {
@@ -46,9 +34,7 @@ fn numbers(count: usize) -> Aligned {
 }
 
 fn main() {
-    let isa = std::env::var("ISA")
-        .map_or(Ok(Isa::best()), |name| name.parse())
-        .expect("ISA names an instruction set");
+    let isa = timing::isa();
     println!("{isa}");
     for (k, n) in [(256, 1024), (512, 1536), (1024, 4096)] {
         let (x, weight, mut out) = (numbers(k * TILE), numbers(k * n), numbers(n * TILE));

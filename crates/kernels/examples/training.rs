@@ -5,28 +5,20 @@
 #![allow(clippy::print_stdout, reason = "a program")]
 
 use std::hint::black_box;
-use std::time::Instant;
 
 use deltaloss_kernels::*;
+
+mod timing;
 
 const RUNS: usize = 101;
 const TOKENS: usize = 256;
 
 /// `work`: units a token.
-fn measure(name: &str, work: f64, mut run: impl FnMut()) {
+fn measure(name: &str, work: f64, run: impl FnMut()) {
     if !std::env::args().skip(1).all(|wanted| name.contains(&wanted)) {
         return;
     }
-    run();
-    let mut times: Vec<f64> = (0..RUNS)
-        .map(|_| {
-            let start = Instant::now();
-            run();
-            start.elapsed().as_secs_f64() * 1e9 / TOKENS as f64
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    let (least, median) = (times[0], times[RUNS / 2]);
+    let (least, median) = timing::least_and_median(RUNS, TOKENS, run);
     println!("{name:56} {least:9.1} {median:9.1} ns a token, {:7.2} units/ns", work / least);
 }
 
@@ -182,9 +174,7 @@ fn entries(isa: Isa) {
 }
 
 fn main() {
-    let isa = std::env::var("ISA")
-        .map_or(Ok(Isa::best()), |name| name.parse())
-        .expect("ISA names an instruction set");
+    let isa = timing::isa();
     println!("{isa}");
     products(isa);
     attention(isa);
