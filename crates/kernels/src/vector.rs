@@ -3,6 +3,8 @@
 //! For the kernels whose loops the compiler does not keep in registers by itself. [`dispatch`](crate::isa::dispatch)'s
 //! `vector` form compiles a body once for each type here; nothing else may name [`Avx2`] or [`Avx512`], since their
 //! operations are only sound (and only inlined) in code that is compiled for those instruction sets.
+//! A closure, or a method without `#[inline(always)]`, is compiled by itself and without them: there each operation becomes a call
+//! and each vector goes through memory, ten times as slow. `bench/score/cost.sh` shows it.
 
 /// Lanes of a vector.
 pub(crate) const LANES: usize = 16;
