@@ -11,7 +11,7 @@ use arrow_array::types::{
 };
 use arrow_array::{Array, ArrowPrimitiveType, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
-use deltaloss_guard::{catch_panic, check_parquet_footer};
+use deltaloss_guard::{ParquetFile, catch_panic, check_parquet_footer};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
@@ -139,7 +139,7 @@ fn batches(
     let columns = [Some(text), name].into_iter().flatten();
     let roots: Vec<usize> = columns.filter_map(|column| Some(field(&metadata, column)?.0)).collect();
     let projection = ProjectionMask::roots(metadata.parquet_schema(), roots);
-    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(ParquetFile(file), metadata);
     Ok(builder.with_projection(projection).with_batch_size(BATCH_ROWS).build()?)
 }
 

@@ -139,7 +139,8 @@ impl<const FMA: bool> Vector for Portable<FMA> {
     fn times_power_of_floor(self, of: Self) -> Self {
         // Added to 1.5·2²³ an integer stands in the lowest bits.
         self.with(of, |a, of| {
-            f32::from_bits(a.to_bits().wrapping_add((floor::<FMA>(of) + 12_582_912.0).to_bits() << 23))
+            let power = (floor::<FMA>(of) + 12_582_912.0).to_bits() << 23;
+            if of.is_nan() { of } else { f32::from_bits(a.to_bits().wrapping_add(power)) }
         })
     }
     #[inline(always)]

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::error::RecordsError;
@@ -43,8 +44,10 @@ impl LockedFolder {
         for _ in 0..100 {
             fs::create_dir_all(path).map_err(RecordsError::io(path, "create the folder"))?;
             let name = path.join(Self::LOCK);
-            let Ok(lock) = File::options().create(true).truncate(false).write(true).open(&name) else {
-                continue;
+            let lock = match File::options().create(true).truncate(false).write(true).open(&name) {
+                Ok(lock) => lock,
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(RecordsError::io(&name, "open")(error)),
             };
             let guarded = match lock.try_lock() {
                 Ok(()) => true,

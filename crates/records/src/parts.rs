@@ -115,11 +115,13 @@ impl Parts {
     /// Finds what an earlier scoring by the same plan has left.
     pub(crate) fn begin(&mut self, plan: &ScoringPlan) -> Result<Resumed, RecordsError> {
         let path = self.path().join("plan.json");
-        let found: Option<PlanFile> = if path.exists() { Some(read_json(&path)?) } else { None };
+        let exists = path.exists();
+        // Another version's plan may have other entries: what it says of itself comes first.
+        let found = read_json::<serde_json::Value>(&path).ok().filter(|found| found["schema"] == SCHEMA);
+        let found = found.and_then(|found| serde_json::from_value::<PlanFile>(found).ok());
         let difference = match &found {
-            None => None,
-            Some(found) if found.schema != SCHEMA => Some("it was written by another version".to_owned()),
             Some(found) => found.plan.difference(plan),
+            None => exists.then(|| "it was written by another version, or is damaged".to_owned()),
         };
         let temperature = self.path().join(TEMPERATURE);
         match (difference, found) {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, UInt32Type};
 use arrow_array::{Array, RecordBatch};
-use deltaloss_guard::{catch_panic, check_parquet_footer};
+use deltaloss_guard::{ParquetFile, catch_panic, check_parquet_footer};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
@@ -324,7 +324,7 @@ pub(crate) fn batches(
 ) -> Result<impl Iterator<Item = Result<RecordBatch, RecordsError>> + Send + use<>, RecordsError> {
     let (file, metadata) = open_table(path)?;
     let mut reader = guarded(path, || {
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(ParquetFile(file), metadata);
         let mask = match columns {
             [] => ProjectionMask::all(),
             _ => ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied()),

@@ -278,3 +278,12 @@ fn a_footer_cannot_claim_more_row_groups_than_it_has_room_for() {
     let most = claims_row_groups(&[0xff, 0xff, 0xff, 0xff, 0x07]);
     says(read(&most, &CorpusOptions::default()), &["x.parquet: cannot read it as Parquet: ", "row groups"]);
 }
+
+/// Found by fuzzing: what a page's header claims beyond the file's end was passed over number by number.
+#[test]
+fn a_page_header_cannot_claim_more_than_the_file_has() {
+    let mut bytes = bytes_of(vec![("text", strings(["a", "b"]))], Compression::UNCOMPRESSED);
+    // Behind the magic bytes, field 9, which nobody knows: a list of 2³¹ − 1 doubles.
+    bytes[4..11].copy_from_slice(&[0x99, 0xf7, 0xff, 0xff, 0xff, 0xff, 0x07]);
+    says(read(&bytes, &CorpusOptions::default()), &["x.parquet", "ends in the middle of a page's header"]);
+}

@@ -5,7 +5,8 @@
 //! only one choice; |query| · the largest |key| so far is as good while it is small, and then scores begin at its negative.
 //!
 //! What AbsTopK zeroed costs little: a feature that is zero in all queries of a block, or in all keys, is left out of the scores, and
-//! where none is left every score is zero, so that attention is a running mean of the values. Both are exact.
+//! where none is left every score is zero, so that attention is a running mean of the values. Both are exact where keys are finite; where the
+//! square of one is not, nothing is left out.
 
 use super::{TILE, lanes_of, load, store};
 use crate::aligned::Aligned;
@@ -40,6 +41,8 @@ pub struct AttentionScratch {
     reach: Vec<f32>,
     /// Features that are not zero in all keys.
     live_keys: Vec<bool>,
+    /// Whether some |key|² is not finite, so that a query's zero may not leave it out.
+    plain: bool,
     /// Features that are not zero in all keys nor in all queries of the block.
     live: Vec<usize>,
 }
@@ -100,6 +103,7 @@ fn larger(a: f32, b: f32) -> f32 {
 #[inline(always)]
 fn survey_keys<V: Vector>(head: Head<'_>, scratch: &mut AttentionScratch) {
     let mut largest = 0.0f32;
+    scratch.plain = false;
     scratch.live_keys.clear();
     scratch.live_keys.resize(head.d, false);
     scratch.reach.clear();
@@ -113,6 +117,7 @@ fn survey_keys<V: Vector>(head: Head<'_>, scratch: &mut AttentionScratch) {
                 key.multiply_add(key, V::load(&squares[first..])).store(&mut squares[first..]);
             }
         }
+        scratch.plain |= squares.iter().fold(false, |plain, square| plain | !square.is_finite());
         // Sixteen by sixteen first: one long chain of comparisons would take as long as much of the attention.
         let (vectors, _) = squares.as_chunks_mut::<LANES>();
         for lane in 1..LANES {
@@ -143,7 +148,7 @@ fn gather_queries<V: Vector, const A: usize>(
     let mut squares = [V::splat(0.0); A];
     scratch.live.clear();
     for (feature, row) in queries.chunks_exact(lanes).enumerate() {
-        if scratch.live_keys[feature] && is_live(&row[first..][..A * LANES]) {
+        if scratch.plain || scratch.live_keys[feature] && is_live(&row[first..][..A * LANES]) {
             let mut queries: [V; A] = load(row, first);
             for v in 0..A {
                 queries[v] = queries[v].multiply(scale);
@@ -379,10 +384,12 @@ fn block<V: Vector, const A: usize, const G: usize>(
         return;
     }
     let sink = head.sink.map(|sink| sink * std::f32::consts::LOG2_E);
-    // Each query for itself, so that none depends on what others do.
+    // Each query for itself, so that what is subtracted does not depend on the others.
     let mut clamp = false;
     for bound in bounds.as_flattened_mut() {
-        *bound = bound.max(sink.unwrap_or(0.0));
+        if is_small(*bound) {
+            *bound = bound.max(sink.unwrap_or(0.0));
+        }
         clamp |= !is_small(*bound);
     }
     if clamp {
@@ -442,13 +449,20 @@ fn lanes_attention_body<V: Vector>(
     scratch.sums.at_least(d * ACROSS * LANES);
     scratch.queries.at_least(d * ACROSS * LANES);
     let tiles = Tiles { data: qkv, features: 3 * width, tokens };
-    for h in (0..heads).filter(|&h| !unread[h]) {
+    for h in 0..heads {
         let first_rows = [0, 1, 2].map(|part| part * width + h * d);
         let head = Head { qkv: tiles, first_rows, d, sink: sink.map(|sink| sink[h]) };
-        survey_keys::<V>(head, scratch);
+        if !unread[h] {
+            survey_keys::<V>(head, scratch);
+        }
         for tile in 0..tiles.count() {
             let lanes = lanes_of(TILE.min(tokens - tile * TILE));
             let out = &mut out[tile * TILE * width + h * d * lanes..][..d * lanes];
+            if unread[h] {
+                // What was there may not be finite, and a dense product multiplies it by zero.
+                out.fill(0.0);
+                continue;
+            }
             for first in (0..lanes).step_by(V::ACROSS.min(ACROSS) * LANES) {
                 if V::ACROSS < ACROSS {
                     block::<V, 1, FEW>(head, tile, first, scratch, out);
@@ -466,7 +480,7 @@ dispatch! {
     /// Causal softmax attention of one window: `qkv` holds `[3·H·D][lanes]` for tile after tile (queries, keys, values one below the
     /// other, each cut into heads of D), `out` `[H·D][lanes]` likewise; see [`crate::lanes_of`]. Scores are divided by sqrt(D). `sink`
     /// `[H]` adds exp(sink) to each softmax denominator, with no value (Xiao et al. 2023, arXiv 2309.17453, in its learned form). Heads
-    /// that are `unread` `[H]` are left as they are in `out`. Within 1e-5 relative to the largest value.
+    /// that are `unread` `[H]` are zero in `out`. Within 1e-5 relative to the largest value.
     ///
     /// A number that is not finite can reach the tokens before its own that are in the same block of queries, up to 31.
     pub fn lanes_attention(

@@ -138,8 +138,9 @@ impl Search {
             let off = if one_sided { newton_off } else { between_off };
             let first = if cuts { low + span / 3 } else { rounded(guess - off) };
             let second = if cuts { low + span / 3 * 2 } else { rounded(guess + off) };
-            firsts[lane] = first.min(high - 1).max(low + 1) as u16;
-            seconds[lane] = second.min(high - 1).max(low + 1) as u16;
+            firsts[lane] = first.min(high - 1).max(low + 1).min(END - 1) as u16;
+            // A lane that has found its place at the end is given a bound that is still one.
+            seconds[lane] = second.min(high - 1).max(low + 1).min(END - 1) as u16;
         }
         [firsts, seconds]
     }
@@ -379,6 +380,17 @@ mod tests {
         }
         let tiny: Vec<f32> = (0..30 * 100).map(|i| f32::from_bits(i % 97)).collect();
         check(&tiny, 100, 40);
+    }
+
+    #[test]
+    fn the_largest_key_ends_the_search_of_its_lane() {
+        let mut random = Random::new(52);
+        // Lanes that are nothing but it, beside lanes that are not done when these are, and a guess that it made for the next sixteen.
+        let mut x = random.normals(64 * 300);
+        for token in (0..64).filter(|token| token % 16 < 8) {
+            x[token * 300..][..300].fill(f32::from_bits(0x7fff_ffff));
+        }
+        check(&x, 300, 75);
     }
 
     #[test]

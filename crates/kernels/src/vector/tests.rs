@@ -84,3 +84,30 @@ fn every_operation_is_the_same_on_every_instruction_set() {
         }
     }
 }
+
+#[inline(always)]
+fn powers_body<V: Vector>(of: &[f32], out: &mut [f32]) {
+    V::load(of).fraction().times_power_of_floor(V::load(of)).store(out);
+}
+
+dispatch! { fn powers(of: &[f32], out: &mut [f32]) = vector powers_body }
+
+#[test]
+fn a_number_that_is_none_stays_so_whatever_its_bits() {
+    let bits = [
+        0x7fc0_0000,
+        0x7fc0_0001,
+        0xffc0_0001,
+        0x7fff_ffff,
+        0xffff_ff80,
+        0x7fe0_0123,
+        0x7fc0_01ff,
+        0xffc0_0100,
+    ];
+    let of: Vec<f32> = bits.iter().chain(&bits).map(|&bits| f32::from_bits(bits)).collect();
+    for isa in crate::Isa::available() {
+        let mut out = [0.0; LANES];
+        powers(isa, &of, &mut out);
+        assert!(out.iter().all(|v| v.is_nan()), "{isa}: {out:?}");
+    }
+}

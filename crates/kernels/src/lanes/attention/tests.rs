@@ -94,16 +94,46 @@ fn a_token_does_not_depend_on_later_ones() {
     }
 }
 
+/// As in the reference, zero times infinity is no number, though AbsTopK zeroed every query's entry.
 #[test]
-fn heads_that_nothing_reads_are_left_alone() {
+fn what_is_zero_does_not_leave_out_what_is_not_finite() {
+    let mut random = Random::new(53);
+    let shape = AttentionShape { tokens: 100, heads: 1, head_width: 4 };
+    for bad in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
+        let mut qkv = random.normals(100 * 12);
+        qkv.chunks_exact_mut(12).for_each(|token| token[2] = 0.0);
+        qkv[40 * 12 + 4 + 2] = bad;
+        for isa in Isa::available() {
+            let out = attend(isa, &qkv, None, shape);
+            assert!(out[..32 * 4].iter().all(|v| v.is_finite()), "{isa}: {bad}");
+            assert!(out[40 * 4..].iter().all(|v| v.is_nan()), "{isa}: {bad}");
+        }
+    }
+}
+
+#[test]
+fn a_bound_that_cannot_be_computed_is_not_taken_for_a_small_one() {
+    let shape = AttentionShape { tokens: 3, heads: 1, head_width: 1 };
+    // |query|² is zero in f32 and |key|² infinite; the scores are 0, 1e7 and 5e6.
+    let qkv = [1e-23, 0.0, 1.0, 1e-23, 1e30, 2.0, 1e-23, 5e29, 3.0];
+    let expected = reference::causal_attention(&qkv, None, shape);
+    for isa in Isa::available() {
+        assert_close_rows(&attend(isa, &qkv, None, shape), &expected, expected.len(), 1e-5, isa);
+    }
+}
+
+#[test]
+fn heads_that_nothing_reads_are_zero_whatever_was_there() {
     let mut random = Random::new(49);
     let shape = AttentionShape { tokens: 20, heads: 2, head_width: 4 };
     let (lanes, tile) = tiles(&random.normals(20 * 24), 24, 0.0).remove(0);
     for isa in Isa::available() {
-        let mut out = vec![9.0; lanes * 8];
+        let mut out = vec![f32::NAN; lanes * 8];
         let scratch = &mut AttentionScratch::default();
         lanes_attention(isa, &tile, None, shape, &[true, false], scratch, &mut out);
-        assert!(out[..4 * lanes].iter().all(|&v| v == 9.0) && out[4 * lanes..].iter().all(|&v| v != 9.0));
+        assert!(
+            out[..4 * lanes].iter().all(|&v| v == 0.0) && out[4 * lanes..].iter().all(|&v| v.is_finite())
+        );
     }
 }
 
