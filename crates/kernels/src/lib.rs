@@ -5,14 +5,12 @@
 //! error and panic; no value in a slice does.
 //!
 //! An operation takes the [`Isa`] to run on, so that every variant this processor has can be tested against
-//! [`mod@reference`]. Results may differ in the last bits between instruction sets, and those of dense products between
-//! machines (see [`dense_product`]); on one machine and one instruction set they depend on the operands alone.
+//! [`mod@reference`]. Results may differ in the last bits between instruction sets; on one they depend on the operands alone.
 
-#![allow(unsafe_code, reason = "the one crate with SIMD and foreign kernels")]
+#![allow(unsafe_code, reason = "the one crate with SIMD")]
 
 mod aligned;
 mod attention;
-mod dense;
 mod exp;
 mod gelu;
 mod gelu_gradient;
@@ -24,11 +22,11 @@ mod select;
 mod sparse;
 #[cfg(test)]
 mod testing;
+mod transpose;
 mod vector;
 
 pub use aligned::Aligned;
 pub use attention::AttentionShape;
-pub use dense::{dense_product, transpose};
 pub use gelu::gelu;
 pub use gelu_gradient::{gelu_with_slope, multiply_assign};
 pub use isa::Isa;
@@ -41,7 +39,8 @@ pub use lanes::{
     lanes_turn_back, lanes_weight_gradient, rows_of_lanes,
 };
 pub use loss::{LossRow, TemperedRow, loss_row, loss_row_tempered};
-pub use sparse::{Csr, SparseScratch, sparse_product};
+pub use sparse::Csr;
+pub use transpose::transpose;
 
 /// Sets the negative entries of `x` to zero; NaN stays.
 pub fn relu(x: &mut [f32]) {

@@ -56,12 +56,11 @@ const CRATES: [(&str, &[&str]); 13] = [
 
 /// Families of outside crates (`arrow` is `arrow` and `arrow-array` and the like) and the only crates that may
 /// use them.
-const CONFINED: [(&str, &[&str]); 8] = [
-    ("parquet", &["deltaloss-corpus", "deltaloss-records"]),
+const CONFINED: [(&str, &[&str]); 7] = [
+    ("parquet", &["deltaloss-corpus", "deltaloss-guard", "deltaloss-records"]),
     ("arrow", &["deltaloss-corpus", "deltaloss-records"]),
     ("clap", &["deltaloss"]),
     ("indicatif", &["deltaloss"]),
-    ("gemm", &["deltaloss-kernels"]),
     ("llama-cpp", &["deltaloss-llama"]),
     ("tokenizers", &["deltaloss-lm"]),
     ("ureq", &["deltaloss-sources"]),

@@ -65,14 +65,13 @@ fn an_edge_beside_the_table_is_found_in_every_kind_of_table() {
 #[test]
 fn outside_crates_stay_in_their_rooms() {
     for (name, used, home) in [
-        ("lm", "parquet", "deltaloss-corpus and deltaloss-records"),
+        ("lm", "parquet", "deltaloss-corpus and deltaloss-guard and deltaloss-records"),
         ("stats", "arrow", "deltaloss-corpus and deltaloss-records"),
         ("report", "arrow-schema", "deltaloss-corpus and deltaloss-records"),
         ("lm", "clap", "deltaloss only"),
         ("lm", "clap_derive", "deltaloss only"),
         ("corpus", "indicatif", "deltaloss only"),
-        ("lm", "gemm", "deltaloss-kernels only"),
-        ("", "gemm-f32", "deltaloss-kernels only"),
+        ("", "ureq-proto", "deltaloss-sources only"),
         ("", "tokenizers", "deltaloss-lm only"),
     ] {
         let found = of(name, &format!("[dev-dependencies]\n{used} = \"1\"\n"));
