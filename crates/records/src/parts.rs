@@ -121,7 +121,7 @@ impl Parts {
         let found = found.and_then(|found| serde_json::from_value::<PlanFile>(found).ok());
         let difference = match &found {
             Some(found) => found.plan.difference(plan),
-            None => exists.then(|| "it was written by another version, or is damaged".to_owned()),
+            None => exists.then(|| "its plan.json is of another version, or damaged".to_owned()),
         };
         let temperature = self.path().join(TEMPERATURE);
         match (difference, found) {

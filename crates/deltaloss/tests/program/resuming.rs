@@ -177,12 +177,14 @@ fn a_damaged_part_is_named_and_overwriting_begins_anew() {
     std::fs::copy(scoring.join("part-000000.parquet"), &part).unwrap();
     let message = fails(path, &resumed, 1);
     assert!(message.contains("part-000001.parquet: a row of document 0 out of order"), "{message}");
-    std::fs::write(scoring.join("plan.json"), "{}").unwrap();
-    let message = fails(path, &resumed, 1);
-    assert!(message.contains("plan.json: missing field"), "{message}");
-    std::fs::remove_file(scoring.join("plan.json")).unwrap();
-    let message = deltaloss(path, &resumed);
-    assert!(message.status.success(), "without a plan it begins anew: {message:?}");
+    // A plan that says nothing, one of another version with other entries, and one that is cut.
+    for plan in ["{}", r#"{"schema": "deltaloss.scoring/99", "plan": 7}"#, "{\"schema\""] {
+        std::fs::write(scoring.join("plan.json"), plan).unwrap();
+        let message = fails(path, &resumed, 1);
+        assert!(message.contains("its plan.json is of another version, or damaged"), "{message}");
+        assert!(message.contains("--overwrite"), "{message}");
+    }
+    succeeds(path, &[&resumed[..], &["--overwrite"]].concat());
     succeeds(path, &call("builtin:dense", "whole", &[]));
     assert_same_run(path, "whole", "run");
 }
