@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs every target, or those that are named, one after another for so many seconds each; with --keep, then makes the committed
-# corpora anew of what was found.
+# corpora anew: of as few inputs as reach all that was reached, up to a hundred or 100 kB.
 #
 #     fuzz/run.sh [--keep] SECONDS [TARGET...]
 #
@@ -19,7 +19,7 @@ shift
 if (($#)); then targets=("$@"); else mapfile -t targets < <(cd fuzz/fuzz_targets && ls | grep -v common | sed 's/\.rs$//'); fi
 
 built=$PWD/target/fuzz
-# No sanitizer: all these crates are safe Rust, so what is left to find are panics, overflows, hangs and memory.
+# No sanitizer: our readers are safe Rust (libzstd below them is trusted), so what is left to find are panics, overflows, hangs and memory.
 cargo fuzz build --sanitizer none --target-dir "$built" >&2
 bin=$(dirname "$(ls "$built"/*/release/experiment)")
 
@@ -37,22 +37,24 @@ for target in "${targets[@]}"; do
         [[ ! -d $folder ]] || known+=("$folder")
     done
     mkdir -p "$new" "$found" target/fuzz-logs
-    TIMEFORMAT="$target: %R s, of which %U s on the processor"
-    time "$bin/$target" "${limits[@]}" -max_total_time="$seconds" -artifact_prefix="$found/" \
-        "$new" "${known[@]}" >"$log" 2>&1 || failed=1
-    grep -E '^#[0-9]+.*cov:|^SUMMARY' "$log" | tail -1
+    if ((seconds)); then
+        TIMEFORMAT="$target: %R s, of which %U s on the processor"
+        time "$bin/$target" "${limits[@]}" -max_total_time="$seconds" -artifact_prefix="$found/" \
+            "$new" "${known[@]}" >"$log" 2>&1 || failed=1
+        grep -E '^#[0-9]+.*cov:|^SUMMARY' "$log" | tail -1
+    fi
     [[ -n $keep ]] || continue
     smallest=$(mktemp -d)
     "$bin/$target" "${limits[@]}" -set_cover_merge=1 "$smallest" "$new" "${known[@]}" >>"$log" 2>&1 || failed=1
     rm -rf "fuzz/corpus/$target"
     mkdir -p "fuzz/corpus/$target"
-    # The small ones first, up to 100 kB.
-    total=0
-    while read -r size name; do
-        total=$((total + size))
-        ((total <= 100000)) || break
-        cp "$smallest/$name" "fuzz/corpus/$target/"
-    done < <(cd "$smallest" && find . -type f -printf '%s %f\n' | sort -n)
+    # About a hundred, of every size: each n-th by size.
+    mapfile -t inputs < <(cd "$smallest" && ls -S)
+    bytes=$(du -sb "$smallest" | cut -f1)
+    every=$(((${#inputs[@]} > bytes / 1000 ? ${#inputs[@]} : bytes / 1000) / 100 + 1))
+    for ((at = every / 2; at < ${#inputs[@]}; at += every)); do
+        cp "$smallest/${inputs[at]}" "fuzz/corpus/$target/"
+    done
     rm -rf "$smallest"
 done
 exit $failed
