@@ -7,7 +7,12 @@ use bytes::Bytes;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{ChunkReader, Length};
 
-/// A file whose end is an error.
+use crate::parquet_footer::holds_a_collection;
+
+/// How much of a page's header is looked at: all of one, but for very long statistics.
+const HEADER_BYTES: u64 = 4096;
+
+/// A file whose end is an error, and so is a list in a page's header.
 ///
 /// The `parquet` crate (59) passes over what it does not know in a page's header without asking whether it was there: a list that claims
 /// two thousand million numbers, and lists of such lists, are passed over one by one beyond the file's end, for hours. No reader of a whole
@@ -25,6 +30,11 @@ impl ChunkReader for ParquetFile {
     type T = UntilEnd;
 
     fn get_read(&self, start: u64) -> Result<UntilEnd> {
+        let mut header = Vec::new();
+        self.0.get_read(start)?.take(HEADER_BYTES).read_to_end(&mut header)?;
+        if holds_a_collection(&header) {
+            return Err(ParquetError::General("a page's header holds a list, and none has one".to_owned()));
+        }
         self.0.get_read(start).map(UntilEnd)
     }
 
@@ -62,6 +72,25 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+
+    #[test]
+    fn a_list_in_a_header_is_refused_before_the_decoder_passes_over_it() {
+        // Field 1 a number; field 5 a struct with a number; field 14 a list of 2³¹ − 1 true values, or a map, or such in a struct.
+        let headers: [&[u8]; 3] = [
+            &[0x15, 2, 0x4c, 0x15, 4, 0, 0x99, 0xf1, 0xff, 0xff, 0xff, 0xff, 0x07],
+            &[0x15, 2, 0x4c, 0x15, 4, 0, 0x9b, 0xff, 0xff, 0xff, 0xff, 0x07, 0x11],
+            &[0x15, 2, 0x4c, 0x15, 4, 0x9a, 0xf1, 0xff, 0xff, 0xff, 0xff, 0x07, 0, 0],
+        ];
+        for header in headers {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&[b"PAR1", header].concat()).unwrap();
+            let error = ParquetFile(file).get_read(4).unwrap_err().to_string();
+            assert!(error.contains("holds a list"), "{error}");
+        }
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&[0x15, 2, 0x4c, 0x15, 4, 0, 0]).unwrap();
+        assert!(ParquetFile(file).get_read(0).is_ok());
+    }
 
     #[test]
     fn gives_what_is_there_and_no_end() {

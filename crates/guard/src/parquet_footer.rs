@@ -72,6 +72,12 @@ pub fn check(file: &File) -> Result<(), Box<dyn Error + Send + Sync>> {
     Thrift { bytes: &footer }.check_footer()
 }
 
+/// Whether the struct that these bytes begin with holds a list, set or map, as far as they go: a page's header has none, and the decoder
+/// would pass over an unknown one element by element, even where it claims 2³¹ that take no byte.
+pub(crate) fn holds_a_collection(bytes: &[u8]) -> bool {
+    Thrift { bytes }.collection_in_struct(0).unwrap_or(false)
+}
+
 struct Thrift<'a> {
     /// What is still to be read.
     bytes: &'a [u8],
@@ -205,6 +211,22 @@ impl Thrift<'_> {
             UUID => self.skip_bytes(16),
             other => Err(format!("the footer has a value of unknown type {other}").into()),
         }
+    }
+
+    /// Passes over a struct up to the first collection in it, and says whether there is one.
+    fn collection_in_struct(&mut self, depth: usize) -> Checked<bool> {
+        let mut field = 0;
+        while let Some(kind) = self.field(&mut field)? {
+            let found = match kind {
+                LIST | SET | MAP => true,
+                STRUCT if depth < MAX_STRUCT_DEPTH => self.collection_in_struct(depth + 1)?,
+                _ => self.skip(kind, depth).map(|()| false)?,
+            };
+            if found {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn skip_elements(&mut self, kind: u8, count: u64, depth: usize) -> Checked<()> {
